@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Numbers to and from text. Uses: bytes.
+#include "base/number.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool number_read_unsigned(struct bytes text, uint64_t *out) {
+    if (text.length == 0 || text.length > 20 || (text.data[0] == '0' && text.length > 1))
+        return false;
+    uint64_t value = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+bool number_read_integer(struct bytes text, int64_t *out) {
+    bool negative = text.length > 1 && text.data[0] == '-';
+    uint64_t magnitude = 0;
+    struct bytes digits = {.data = text.data + negative, .length = text.length - negative};
+    if (text.length == 0 || !number_read_unsigned(digits, &magnitude))
+        return false;
+    if (negative) {
+        if (magnitude == 0 || magnitude > (uint64_t)INT64_MAX + 1)
+            return false;
+        *out = (int64_t)(0 - magnitude);
+        return true;
+    }
+    if (magnitude > INT64_MAX)
+        return false;
+    *out = (int64_t)magnitude;
+    return true;
+}
+
+bool number_read_float(struct bytes text, long double *out) {
+    char copy[NUMBER_FLOAT_SIZE];
+    if (text.length == 0 || text.length >= sizeof(copy) || strchr(" \t\n\v\f\r", text.data[0]) != NULL)
+        return false;
+    memcpy(copy, text.data, text.length);
+    copy[text.length] = '\0';
+    char *end = NULL;
+    errno = 0;
+    long double value = strtold(copy, &end);
+    if (end != copy + text.length || isnan(value))
+        return false;
+    if (errno == ERANGE && (isinf(value) || value == 0))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool number_read_size(struct bytes text, uint64_t *out) {
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {{"", 1},         {"b", 1},          {"k", 1000},    {"kb", 1 << 10}, {"m", 1000 * 1000},
+                 {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
+    size_t digits = 0;
+    while (digits < text.length && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    uint64_t value = 0;
+    if (!number_read_unsigned((struct bytes){text.data, digits}, &value))
+        return false;
+    struct bytes unit = {text.data + digits, text.length - digits};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (bytes_equal_text_nocase(unit, units[i].name)) {
+            if (value > UINT64_MAX / units[i].factor)
+                return false;
+            *out = value * units[i].factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t number_write_integer(char out[NUMBER_INTEGER_SIZE], int64_t value) {
+    char reversed[NUMBER_INTEGER_SIZE];
+    size_t count = 0;
+    size_t length = 0;
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        reversed[count++] = (char)('0' + magnitude % 10);
+        magnitude /= 10;
+    } while (magnitude != 0);
+    if (value < 0)
+        out[length++] = '-';
+    while (count != 0)
+        out[length++] = reversed[--count];
+    return length;
+}
+
+size_t number_write_float(char out[NUMBER_FLOAT_SIZE], long double value) {
+    if (isinf(value))
+        return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "%s", value > 0 ? "inf" : "-inf");
+    int written = snprintf(out, NUMBER_FLOAT_SIZE, "%.17Lf", value);
+    size_t length = (size_t)written;
+    while (length > 0 && out[length - 1] == '0')
+        length--;
+    if (length > 0 && out[length - 1] == '.')
+        length--;
+    if (length == 2 && out[0] == '-' && out[1] == '0') {
+        out[0] = '0';
+        length = 1;
+    }
+    return length;
+}
+
+size_t number_write_double(char out[NUMBER_FLOAT_SIZE], double value) {
+    if (isinf(value))
+        return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "%s", value > 0 ? "inf" : "-inf");
+    if (isnan(value))
+        return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "nan");
+    int length = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        length = snprintf(out, NUMBER_FLOAT_SIZE, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            break;
+    }
+    return (size_t)length;
+}

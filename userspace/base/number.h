@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Numbers as Redis writes and reads them. May use: base/bytes.
+#ifndef KVFENCE_BASE_NUMBER_H
+#define KVFENCE_BASE_NUMBER_H
+
+#include "base/bytes.h"
+
+#include <stdint.h>
+
+// Reads a whole decimal integer: an optional '-', no blanks, no '+', no leading zeros but "0" itself.
+// False, with *out untouched, if it is anything else or does not fit.
+bool number_read_integer(struct bytes text, int64_t *out);
+bool number_read_unsigned(struct bytes text, uint64_t *out);
+
+// Reads a whole floating-point number as strtold() does (inf allowed, nan, blanks and empty text not).
+bool number_read_float(struct bytes text, long double *out);
+
+// Reads a size: an integer with an optional unit b, k, kb, m, mb, g, gb in any case, where k is 1000 and kb
+// 1024.
+bool number_read_size(struct bytes text, uint64_t *out);
+
+// Writes in decimal; returns the length. No NUL is added.
+enum { NUMBER_INTEGER_SIZE = 21, NUMBER_FLOAT_SIZE = 5 * 1024 };
+size_t number_write_integer(char out[NUMBER_INTEGER_SIZE], int64_t value);
+
+// Writes with 17 digits after the point, trailing zeros removed and never an exponent, as INCRBYFLOAT prints.
+size_t number_write_float(char out[NUMBER_FLOAT_SIZE], long double value);
+
+// Writes the shortest text that reads back as the same double: RESP3 doubles, sorted set scores.
+size_t number_write_double(char out[NUMBER_FLOAT_SIZE], double value);
+
+#endif

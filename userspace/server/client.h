@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection and what the server knows of it. Owned by one worker, whose thread alone touches it, but for
+// the fields under "shared", which other threads read for CLIENT LIST: atomics, or guarded by the registry's
+// lock. May use: base, store, server/{command,reply,request_parser,config}.
+#ifndef KVFENCE_SERVER_CLIENT_H
+#define KVFENCE_SERVER_CLIENT_H
+
+#include "base/clock.h"
+#include "server/command.h"
+#include "server/config.h"
+#include "server/reply.h"
+#include "server/request_parser.h"
+
+#include <stdatomic.h>
+
+struct event;
+struct transaction; // server/transaction.h
+enum { CLIENT_ADDRESS_SIZE = 128 };
+
+enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT };
+
+// Why a client's commands wait.
+enum client_wait {
+    CLIENT_RUNNING,
+    CLIENT_PAUSED,   // CLIENT PAUSE: its next command is parsed and not consumed
+    CLIENT_BLOCKED,  // waits for a background job or, later, for an element; its reply comes by
+                     // client_unblock()
+    CLIENT_THROTTLED // its output is above the high-water mark
+};
+
+struct client {
+    // --- the worker's own ---
+    int fd;
+    struct worker *worker;
+    struct server *server;
+    struct event *read_event;
+    struct event *write_event;
+    struct request_parser *parser;
+    struct reply reply;
+    struct transaction *transaction; // NULL until MULTI or WATCH
+    enum client_wait wait;
+    enum client_reply_mode reply_mode;
+    bool authenticated;
+    bool close_after_reply; // QUIT, protocol errors: what is pending is sent, nothing more is read
+    bool closing;           // to be freed at the end of the round
+    bool is_monitor;
+    bool in_exec;          // its queued commands are being run
+    bool wrote_this_round; // has committed since the last settle
+    bool read_this_round;  // has read data since the last settle
+    bool reading_paused;   // its read event is off
+    bool no_evict, no_touch;
+    struct output_mark round_mark; // where this round's replies begin
+    bool round_marked;
+    uint64_t soft_limit_since_us;                   // when the output went over the soft limit; 0: it is not
+    struct client *pending_previous, *pending_next; // the worker's list of clients with something to settle
+    bool is_pending;
+    struct client *worker_previous, *worker_next; // all of the worker's clients
+
+    // --- shared ---
+    uint64_t id;                       // never reused
+    char address[CLIENT_ADDRESS_SIZE]; // "127.0.0.1:4711", "[::1]:4711" or "/path:0"
+    char local_address[CLIENT_ADDRESS_SIZE];
+    bool is_unix_socket;
+    wall_ms_t connected_at;
+    _Atomic int64_t last_active_ms; // wall time
+    _Atomic(const struct command *) last_command;
+    _Atomic uint64_t total_commands, input_bytes, output_bytes;
+    _Atomic size_t query_buffer, query_memory, output_memory;
+    _Atomic uint32_t flags_shown; // enum client_shown
+    _Atomic int multi_shown;      // queued commands, or -1
+    _Atomic int watch_shown;
+    _Atomic int protocol_shown;
+    char *name, *library_name, *library_version; // guarded by the registry's lock; NULL: not set
+    struct client *registry_previous, *registry_next;
+};
+
+enum client_shown {
+    SHOWN_MONITOR = 1,
+    SHOWN_MULTI = 2,
+    SHOWN_BLOCKED = 4,
+    SHOWN_UNIX = 8,
+    SHOWN_CLOSING = 16,
+    SHOWN_NO_EVICT = 32,
+    SHOWN_NO_TOUCH = 64,
+    SHOWN_PAUSED = 128,
+    SHOWN_DIRTY_EXEC = 256,
+    SHOWN_READONLY = 512
+};
+
+// Raises or clears one of the flags that CLIENT LIST shows.
+void client_show(struct client *client, enum client_shown flag, bool on);
+
+// Closes at the end of the round without sending what is pending. On the client's own worker.
+void client_kill(struct client *client);
+
+// The running command's reply comes later: no more of this client's commands run until client_unblock().
+void client_block(struct client *client);
+// On the client's worker: the reply has been written; goes on with its input.
+void client_unblock(struct client *client);
+
+#endif

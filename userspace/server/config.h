@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The configuration: Kvrocks' directives with Kvrocks' names, syntax and defaults, declared as rows of
+// config.def. Read by every thread: numbers and choices without a lock, text as copies. May use: base.
+#ifndef KVFENCE_SERVER_CONFIG_H
+#define KVFENCE_SERVER_CONFIG_H
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+#include <stdint.h>
+
+enum config_id {
+#define DIRECTIVE(id, ...) CONFIG_##id,
+#include "server/config.def"
+#undef DIRECTIVE
+    CONFIG_COUNT
+};
+
+struct config;
+enum { CONFIG_ERROR_SIZE = 512 };
+
+struct config *config_open(void); // all defaults
+void config_close(struct config *config);
+
+// Both return false with the reason (file, line, directive, value, what is allowed) in `error`. Later lines
+// override earlier ones.
+bool config_load_file(struct config *config, const char *path, char error[CONFIG_ERROR_SIZE]);
+// Command line pairs: --name value ...; a name may take several values up to the next --name, joined by
+// blanks.
+bool config_load_arguments(struct config *config, int count, char *const *arguments,
+                           char error[CONFIG_ERROR_SIZE]);
+// After everything is loaded: checks that need more than one directive.
+bool config_validate(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+
+// Values. Calling one for a directive of another kind is an assertion failure. Thread-safe, lock-free.
+bool config_yes(const struct config *config, enum config_id id);
+int64_t config_integer(const struct config *config,
+                       enum config_id id); // numbers and sizes, in the unit of the row
+int config_choice(const struct config *config, enum config_id id); // position in the row's list of words
+// Text: appends a copy. Thread-safe.
+void config_text(const struct config *config, enum config_id id, struct buffer *out);
+// The same as malloc'ed NUL-terminated text.
+char *config_text_copy(const struct config *config, enum config_id id);
+// Raised by one at each change: lets a reader keep a copy of a text and see cheaply whether it is still
+// right. Thread-safe.
+uint64_t config_generation(const struct config *config);
+
+// Called after CONFIG SET has changed the value, with no lock held; returns NULL or a static or thread-local
+// reason why the new value cannot be used, and the change is taken back. One for each id; set before threads
+// start.
+typedef const char *config_change_function(void *context, enum config_id id);
+void config_on_change(struct config *config, enum config_id id, config_change_function *function,
+                      void *context);
+
+// CONFIG GET: calls `each` for every directive whose name matches the pattern (any case), with the value in
+// its file form. Thread-safe.
+typedef void config_each_function(void *context, const char *name, struct bytes value);
+void config_get(const struct config *config, struct bytes pattern, config_each_function *each, void *context);
+
+// CONFIG SET: all pairs or none. False with Redis' words in `error`, without the code word: "CONFIG SET
+// failed (possibly related to argument '...') - ..." or "Unknown option or number of arguments for CONFIG SET
+// - '...'". Thread-safe.
+bool config_set(struct config *config, const struct bytes *names_and_values, size_t pairs,
+                char error[CONFIG_ERROR_SIZE]);
+
+// CONFIG REWRITE: writes the file anew (temporary file, fsync, rename, fsync of the directory): comments,
+// order and lines it does not know stay, changed values are replaced in place or appended. False with a
+// reason. Thread-safe.
+bool config_rewrite(struct config *config, char error[CONFIG_ERROR_SIZE]);
+// Path of the loaded file, or NULL.
+const char *config_path(const struct config *config);
+
+// client-output-buffer-limit, parsed. Bytes and seconds; 0: none.
+enum client_class { CLIENT_CLASS_NORMAL, CLIENT_CLASS_REPLICA, CLIENT_CLASS_PUBSUB, CLIENT_CLASS_COUNT };
+struct output_limit {
+    uint64_t hard_bytes, soft_bytes, soft_seconds;
+};
+struct output_limit config_output_limit(const struct config *config, enum client_class client_class);
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a parsed command to its reply: the checks in their order, the locks, the run, the commit, the
+// statistics. May use: base, store, server.
+#ifndef KVFENCE_SERVER_DISPATCH_H
+#define KVFENCE_SERVER_DISPATCH_H
+
+#include "server/client.h"
+
+enum dispatch_result {
+    DISPATCH_DONE, // replied, queued or blocked: consume the command
+    DISPATCH_WAIT  // CLIENT PAUSE: run it again later
+};
+
+// Runs one command of the client on its worker's thread. `arguments` are borrowed for the call.
+enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count);
+
+// Runs the queued commands of EXEC as one batch: replies with the array, or with one error and nothing
+// written. Called by EXEC.
+void dispatch_transaction(struct command_context *context);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server as a whole: configuration, store, workers, listeners, and what clients of different workers
+// share. Two servers can run in one process. May use: base, store, server.
+#ifndef KVFENCE_SERVER_SERVER_H
+#define KVFENCE_SERVER_SERVER_H
+
+#include "server/client.h"
+#include "server/command.h"
+#include "server/config.h"
+#include "server/stats.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct background;   // server/background.h
+struct latency;      // server/latency.h
+struct listener;     // server/listener.h
+struct slow_log;     // server/slow_log.h
+struct watch_table;  // server/watch_table.h
+struct scan_cursors; // server/scan_cursors.h
+struct error_stats;  // server/error_stats.h
+
+// CLIENT PAUSE. Written under pause_lock, read by every dispatch.
+enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
+
+struct server {
+    struct config *config;
+    struct store *store;
+    struct command_table *commands;
+    struct worker **workers;
+    size_t worker_count;
+    struct listener *listener;
+    struct background *background;
+    struct slow_log *slow_log;
+    struct latency *latency;
+    struct watch_table *watch_table;
+    struct scan_cursors *scan_cursors;
+    struct error_stats *error_stats;
+
+    // All clients of all workers, for CLIENT LIST and KILL.
+    pthread_mutex_t registry_lock;
+    struct client *registry;
+    _Atomic uint64_t next_client_id;
+    _Atomic uint64_t connected_clients;
+    _Atomic uint64_t connections_received, connections_rejected;
+
+    _Atomic int monitors;           // clients in MONITOR: 0 is the fast path
+    _Atomic int pause_mode;         // enum pause_mode
+    _Atomic int64_t pause_until_ms; // wall time
+    char run_id[41];
+    wall_ms_t started_at;
+    uint64_t started_us; // clock_duration_us()
+    char *executable;
+    _Atomic bool shutting_down;
+    _Atomic uint64_t stats_reset_generation;
+
+    // Rates, sampled by the main loop; relaxed.
+    _Atomic uint64_t operations_per_second, input_bytes_per_second, output_bytes_per_second;
+    // The last BGSAVE and DBSIZE SCAN.
+    _Atomic bool bgsave_in_progress, bgsave_ok, compact_in_progress, dbsize_scan_in_progress;
+    _Atomic int64_t bgsave_time_ms, bgsave_duration_s; // -1: never
+    _Atomic uint64_t scanned_keys, scanned_expires, scanned_expired;
+    _Atomic int64_t scanned_at_ms, scanned_average_ttl_ms;
+    void (*request_shutdown)(void *context); // asks main to stop the process; thread-safe
+    void *request_shutdown_context;
+};
+
+struct server_setup {
+    struct config *config;    // borrowed; loaded and validated
+    struct command *commands; // the table, borrowed
+    size_t command_count;
+    store_check_function *check; // for the store; NULL: none
+    void *check_context;
+    void (*request_shutdown)(void *context);
+    void *request_shutdown_context;
+};
+
+enum { SERVER_ERROR_SIZE = 768 };
+// Opens everything in dependency order; NULL with a reason. Ready to accept when it returns.
+struct server *server_open(const struct server_setup *setup, char error[SERVER_ERROR_SIZE]);
+// Stops accepting, ends the workers, flushes and closes the store.
+void server_close(struct server *server);
+// Work for the main thread, ten times a second.
+void server_tick(struct server *server);
+
+// Calls function for each worker on that worker's thread and does not wait.
+void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument);
+
+#endif

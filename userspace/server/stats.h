@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a worker counts: written by its own thread with relaxed stores, summed by whoever asks. May use: base.
+#ifndef KVFENCE_SERVER_STATS_H
+#define KVFENCE_SERVER_STATS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct command_stats {
+    _Atomic uint64_t calls, microseconds, rejected, failed;
+};
+
+struct worker_stats {
+    _Atomic uint64_t commands;
+    _Atomic uint64_t input_bytes, output_bytes;
+    _Atomic uint64_t protocol_errors;
+    _Atomic uint64_t late_closed;  // connections closed because their write came too late
+    _Atomic uint64_t limit_closed; // connections closed by client-output-buffer-limit
+    _Atomic uint64_t timeout_closed;
+    _Atomic uint64_t rounds;
+    _Atomic uint64_t errors;
+    struct command_stats *by_command; // by struct command's index
+};
+
+// Adds on the one thread that writes the counter: no locked instruction.
+static inline void stats_add(_Atomic uint64_t *counter, uint64_t amount) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+static inline uint64_t stats_read(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_relaxed);
+}
+
+#endif

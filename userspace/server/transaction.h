@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's transaction: what MULTI queues and what WATCH watches. May use: base, server/command.
+#ifndef KVFENCE_SERVER_TRANSACTION_H
+#define KVFENCE_SERVER_TRANSACTION_H
+
+#include "server/command.h"
+
+#include <stdatomic.h>
+
+struct watch;
+
+struct queued_command {
+    const struct command *command;
+    struct bytes *arguments; // one block with the text
+    size_t count;
+};
+
+struct transaction {
+    bool open;   // between MULTI and EXEC
+    bool broken; // a command was refused while queueing: EXEC answers EXECABORT
+    struct queued_command *queue;
+    size_t count, capacity;
+    size_t queued_bytes;
+    struct watch *watches; // this client's watched keys (server/watch_table.h)
+    size_t watch_count;
+    _Atomic bool dirty; // a watched key was changed
+};
+
+// The client's transaction, made on first use.
+struct transaction *client_transaction(struct client *client);
+// Copies the command to the end of the queue.
+void transaction_queue(struct transaction *transaction, const struct command *command,
+                       const struct bytes *arguments, size_t count);
+// Empties the queue and ends MULTI; watches stay.
+void transaction_discard(struct transaction *transaction);
+// Ends MULTI and all watches and frees it. NULL is fine.
+void transaction_close(struct client *client);
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker: a thread with its own libevent loop and its own clients. One turn of its loop is a round: it
+// reads what is ready, executes it, settles the store once, and sends all replies. May use: base, store,
+// server.
+#ifndef KVFENCE_SERVER_WORKER_H
+#define KVFENCE_SERVER_WORKER_H
+
+#include "server/client.h"
+#include "server/stats.h"
+
+struct worker;
+struct server;
+
+struct worker *worker_open(struct server *server,
+                           size_t index); // NULL: no event loop or thread could be made (logged)
+// Stops the loop, joins the thread, and closes its clients. From another thread.
+void worker_close(struct worker *worker);
+size_t worker_index(const struct worker *worker);
+struct store_session *worker_session(struct worker *worker);
+struct worker_stats *worker_stats(struct worker *worker);
+struct event_base *worker_event_base(struct worker *worker);
+size_t worker_client_count(const struct worker *worker); // thread-safe
+
+// Runs function(worker, argument) on the worker's thread, soon, in order. Thread-safe. If the worker stops
+// before, the function is still run, while stopping.
+typedef void worker_function(struct worker *worker, void *argument);
+void worker_post(struct worker *worker, worker_function *function, void *argument);
+
+// Hands over a connected socket. Thread-safe; the fd is the worker's from then on.
+void worker_adopt(struct worker *worker, int fd, bool is_unix_socket);
+
+// On the worker's thread: its client with this id, or NULL. O(its clients).
+struct client *worker_find_client(struct worker *worker, uint64_t id);
+// On the worker's thread: the client has output or has run a command; it is settled and sent at the end of
+// the round.
+void worker_mark_pending(struct worker *worker, struct client *client);
+// On the worker's thread: runs what the client has sent and has not run yet.
+void worker_resume_client(struct worker *worker, struct client *client);
+// On the worker's thread: resumes all clients that CLIENT PAUSE holds, as far as the pause allows.
+void worker_resume_paused(struct worker *worker);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reclaims what readers can no longer see, while RocksDB compacts: dead keys from the metadata family,
+// sub-keys whose key is gone, dead for five minutes, or of another version, and everything from the pubsub
+// family. Never deletes by writing, so that sequence numbers stay the same on master and replicas. May use:
+// base, store/encoding.
+#ifndef KVFENCE_STORE_COMPACTION_FILTER_H
+#define KVFENCE_STORE_COMPACTION_FILTER_H
+
+#include "store/encoding.h"
+
+#include <rocksdb/c.h>
+
+struct compaction_filters;
+
+struct compaction_filters *compaction_filters_open(bool with_slot);
+// After the database is closed.
+void compaction_filters_close(struct compaction_filters *filters);
+
+// The sub-key filter looks metadata up, so it needs the database: call once after opening it, and with NULLs
+// before closing it (blocks until running look-ups have ended). Between, sub-keys are kept. Thread-safe.
+void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *database,
+                               rocksdb_column_family_handle_t *metadata_family);
+
+// A factory for the family's options, which take ownership of it; NULL where the family needs none.
+rocksdb_compactionfilterfactory_t *compaction_filters_factory(struct compaction_filters *filters,
+                                                              enum column_family family);
+
+// How many entries were reclaimed since the start. Thread-safe.
+uint64_t compaction_filters_dropped(const struct compaction_filters *filters);
+
+#endif

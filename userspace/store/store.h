@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store: one RocksDB database in Kvrocks' layout, opened by one process. Commands do not use this
+// header's handle directly but a session (store/session.h). May use: base, lease, the other files of store/.
+#ifndef KVFENCE_STORE_STORE_H
+#define KVFENCE_STORE_STORE_H
+
+#include "store/encoding.h"
+#include "store/options.h"
+
+#include <stdint.h>
+
+struct store;
+
+// Where a check function is asked: before a batch enters RocksDB, and before the round's replies leave.
+enum store_gate { STORE_GATE_COMMIT, STORE_GATE_SETTLE };
+
+// Decides whether writes may pass now. Returns NULL if so, else the error reply without its leading '-'
+// ("READONLY master lease expired ..."), static. Called by many threads at once, with key locks held: it must
+// be quick and must not block.
+typedef const char *store_check_function(void *context, enum store_gate gate);
+
+struct store_config {
+    const char *directory; // created if missing; the database lives in it directly
+    struct key_layout layout;
+    struct store_tuning tuning;
+    size_t sessions;             // at most this many sessions will be open at once
+    uint64_t disk_reserve_bytes; // writes are refused while the file system has less than this free
+    store_check_function *check; // NULL: everything passes
+    void *check_context;
+};
+
+enum { STORE_ERROR_SIZE = 512 };
+
+// Opens or creates the database. False with a reason for the operator in `error` if it cannot: directory not
+// writable, held by another process, damaged, or written by something newer.
+bool store_open(const struct store_config *config, struct store **out, char error[STORE_ERROR_SIZE]);
+// Flushes and closes. All sessions must be closed.
+void store_close(struct store *store);
+
+const struct key_layout *store_layout(const struct store *store);
+uint64_t store_latest_sequence(const struct store *store);
+
+// Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one
+// thread. Logs when either changes.
+void store_tick(struct store *store);
+
+// Counters since start; all relaxed.
+struct store_counters {
+    uint64_t commits;
+    uint64_t refused; // by the check at commit
+    uint64_t late;    // rounds refused by the check at settle
+    uint64_t failed;  // by RocksDB or for lack of disk space
+    uint64_t wal_flushes;
+    uint64_t hits, misses, expired_reads;
+};
+struct store_counters store_counters_now(const struct store *store);
+
+// A RocksDB property of one family as a number ("rocksdb.estimate-num-keys"); 0 if there is none.
+uint64_t store_property(const struct store *store, enum column_family family, const char *name);
+// As text; the caller frees it with free(). NULL if there is none.
+char *store_property_text(const struct store *store, enum column_family family, const char *name);
+uint64_t store_block_cache_usage(const struct store *store);
+uint64_t store_block_cache_pinned_usage(const struct store *store);
+
+// Changes a rocksdb.* option of the running database: see store_options_change().
+char *store_change_option(struct store *store, const char *name, const char *value);
+
+// Administration; each blocks for as long as it takes, from any thread that holds no session in a command.
+// NULL, or an error text that the caller frees with free().
+char *store_compact(struct store *store, const struct bytes *begin,
+                    const struct bytes *end); // NULL: open end
+char *store_checkpoint(struct store *store,
+                       const char *directory); // a consistent copy, hard-linked; must not exist
+char *store_flush_memtables(struct store *store);
+
+#endif
