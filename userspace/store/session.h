@@ -96,6 +96,11 @@ enum store_status store_read(struct store_session *session, struct bytes key, wa
 // The same, and STORE_WRONG_TYPE (already released) if it is not a `type`.
 enum store_status store_read_typed(struct store_session *session, struct bytes key, enum value_type type,
                                    wall_ms_t now, struct store_value *out);
+// Reads one sub-key of a collection: its value is both `raw` and `payload`, and `metadata` is zero. STORE_OK,
+// STORE_NOT_FOUND or STORE_FAILED. Counts nothing.
+enum store_status store_read_sub_key(struct store_session *session, enum column_family family,
+                                     struct bytes key, uint64_t version, struct bytes sub_key,
+                                     struct store_value *out);
 void store_value_release(struct store_value *value); // may be called twice
 // As a release function for a reply that outlives the command: takes over the pin. Thread: any.
 void store_value_take_pin(struct store_value *value, void (**release)(void *), void **owner);
