@@ -1,70 +1,241 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# kvfence. `make help` lists the targets.
+# kvfence. `make help` lists the targets. Sources and tests are found by wildcard: a new file needs no change here.
 #
-#   SANITIZE=address,undefined   instruments everything, in a build directory of its own
-#   BUILD=DIR                    where everything that is made goes (default: build)
+#   V=1              shows the commands
+#   BUILD=DIR        where everything that is made goes (default: build)
+#   SANITIZE=LIST    instruments everything, as in -fsanitize=LIST; use a BUILD of its own
+#   OPTIMIZE=FLAGS   default -O2
 
-MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+# As many jobs as processors, unless the command line says otherwise.
+MAKEFLAGS += --no-builtin-rules --no-print-directory -j$(shell nproc)
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 CC := gcc
+AR := ar
+FUZZ_CC := clang
 BUILD ?= build
 SANITIZE ?=
 OPTIMIZE ?= -O2
-PREFIX ?= /usr/local
-DESTDIR ?=
 VERSION := 0.1.0
+PREFIX ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DESTDIR ?=
+RUN_DIR ?= $(BUILD)/run
+RUN_PORT ?= 6666
+ARGS ?=
+FUZZ_SECONDS ?= 60
 
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2 -Wvla -Wundef \
 	-Wimplicit-fallthrough -Wdouble-promotion -Wnull-dereference -Werror
-defines := -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"'
-CFLAGS := -std=c17 $(OPTIMIZE) -g -fno-omit-frame-pointer -fstack-protector-strong $(warnings) $(defines) -Iuserspace
+language := -std=c17 -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"' -Iuserspace
+CFLAGS := $(language) $(OPTIMIZE) -g -fno-omit-frame-pointer -fstack-protector-strong $(warnings)
+LDFLAGS :=
 LDLIBS := -lrocksdb -levent_core -levent_pthreads -lm -lpthread
 ifneq ($(SANITIZE),)
+# The sanitizers bring an allocator of their own, so jemalloc stays out.
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=$(SANITIZE)
 else
 LDLIBS += -ljemalloc
 endif
 
-server_sources := $(sort $(wildcard userspace/*/*.c))
-server_objects := $(server_sources:%.c=$(BUILD)/%.o)
-unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
-unit_support := $(patsubst %.c,$(BUILD)/%.o,$(sort $(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c))))
-integration_tests := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(sort $(wildcard tests/integration/test_*.c)))
-integration_support := $(patsubst %.c,$(BUILD)/%.o,$(sort $(filter-out $(wildcard tests/integration/test_*.c),$(wildcard tests/integration/*.c))))
+programs_in = $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard $1)))
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(sort $1))
+
+server_sources := $(wildcard userspace/*/*.c)
+unit_tests := $(call programs_in,tests/unit/test_*.c)
+unit_support := $(call objects_of,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+integration_tests := $(call programs_in,tests/integration/test_*.c)
+integration_support := $(call objects_of,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))
+fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
+fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
+all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
+all_headers := $(sort $(wildcard userspace/*/*.h tests/*/*.h))
+
+# $(call say,WORD,WHAT) starts a recipe line: a short note of what it does, unless V=1.
+say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$1' '$2';)
+quote = '$(subst ','\'',$1)'
+# $(call keep,TEXT) is a recipe that holds TEXT in the target and touches it only when the text has changed.
+keep = @mkdir -p $(@D); printf '%s\n' $(call quote,$1) | cmp -s - $@ || printf '%s\n' $(call quote,$1) >$@
+
+##@ Build
 
 .PHONY: all
-all: $(BUILD)/kvfenced ## builds the server (the default)
+all: $(BUILD)/kvfenced ## builds the server, build/kvfenced (the default)
 
-$(BUILD)/kvfenced: $(BUILD)/userspace/main.o $(BUILD)/libkvfence.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+.PHONY: FORCE
+FORCE:
 
-$(BUILD)/libkvfence.a: $(server_objects)
-	rm -f $@
-	ar rcs $@ $^
+$(BUILD)/compiler.txt: FORCE
+	$(call keep,$(CC) $(CFLAGS))
 
-$(BUILD)/%.o: %.c
+$(BUILD)/linker.txt: FORCE
+	$(call keep,$(CC) $(CFLAGS) $(LDFLAGS) $(LDLIBS))
+
+$(BUILD)/sources.txt: FORCE
+	$(call keep,$(sort $(server_sources)))
+
+$(BUILD)/%.o: %.c $(BUILD)/compiler.txt
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(unit_support) $(BUILD)/libkvfence.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$(BUILD)/libkvfence.a: $(call objects_of,$(server_sources)) $(BUILD)/sources.txt
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $(filter %.o,$^)
 
-$(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(integration_support) $(BUILD)/libkvfence.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lhiredis $(LDLIBS)
+link = $(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+$(BUILD)/kvfenced: $(BUILD)/userspace/main.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) $(LDLIBS)
+
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(unit_support) $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(integration_support) \
+		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -lcmocka -lhiredis $(LDLIBS)
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o \
+		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) $(LDLIBS)
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -fsanitize=fuzzer $(LDLIBS)
+
+.PHONY: clean
+clean: ## removes everything that was built
+	rm -rf $(BUILD)
+
+.PHONY: deps
+deps: ## installs the Debian packages that building and testing need (as root)
+	@scripts/install-deps.sh
+
+##@ Run
+
+.PHONY: run
+run: deps ## builds and runs the server in the foreground; ARGS='--directive value ...', RUN_DIR, RUN_PORT
+	@$(MAKE) all
+	@mkdir -p $(RUN_DIR)
+	@printf '%s\n' 'kvfenced keeps its data in $(RUN_DIR) and listens on port $(RUN_PORT); Ctrl-C stops it. In another terminal:' \
+		'    redis-cli -p $(RUN_PORT) set greeting hello' '    redis-cli -p $(RUN_PORT) get greeting'
+	@exec $(BUILD)/kvfenced -c scripts/kvfence.conf --dir $(RUN_DIR) --port $(RUN_PORT) --log-dir stdout $(ARGS)
+
+.PHONY: install
+install: $(BUILD)/kvfenced $(BUILD)/kvfenced.service ## installs server, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
+	install -D -m 0755 $(BUILD)/kvfenced $(DESTDIR)$(PREFIX)/sbin/kvfenced
+	install -D -m 0644 $(BUILD)/kvfenced.service $(DESTDIR)$(PREFIX)/lib/systemd/system/kvfenced.service
+	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf ]; then \
+		echo '$(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf is there and stays as it is'; \
+	else \
+		install -v -D -m 0640 scripts/kvfence.conf $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf; \
+	fi
+
+$(BUILD)/kvfenced.service: scripts/kvfenced.service.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' $< >$@
+
+##@ Test
+
+.PHONY: test
+test: deps ## everything that must hold before a change is handed on: unit, integration and fuzz corpus replay
+	@$(MAKE) test-programs
+	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 replay-programs
+	@tests/run.sh $(BUILD) $(unit_tests) $(integration_tests) \
+		$(fuzz_targets:%=$(BUILD)/asan/tests/fuzz/replay_%)
 
 .PHONY: unit
-unit: $(unit_tests) ## builds and runs the unit tests
-	for test in $(unit_tests); do $$test; done
+unit: $(unit_tests) ## the unit tests alone
+	@tests/run.sh $(BUILD) $^
 
 .PHONY: integration
-integration: $(BUILD)/kvfenced $(integration_tests) ## builds and runs the integration tests
-	for test in $(integration_tests); do KVFENCED=$(abspath $(BUILD)/kvfenced) $$test; done
+integration: $(BUILD)/kvfenced $(integration_tests) ## the integration tests alone, against build/kvfenced
+	@tests/run.sh $(BUILD) $(integration_tests)
 
-.SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: test-programs
+test-programs: $(BUILD)/kvfenced $(unit_tests) $(integration_tests)
+
+.PHONY: replay-programs
+replay-programs: $(replay_tests)
+
+.PHONY: test-here
+test-here: test-programs
+	@tests/run.sh $(BUILD) $(unit_tests) $(integration_tests)
+
+.PHONY: asan
+asan: ## unit and integration tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 test-here
+
+.PHONY: tsan
+tsan: ## unit and integration tests under ThreadSanitizer
+	@$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread OPTIMIZE=-O1 test-here
+
+.PHONY: fuzz
+fuzz: ## fuzzes every target of tests/fuzz for FUZZ_SECONDS each (60), starting from its corpus and adding to it
+	@$(MAKE) CC=$(FUZZ_CC) BUILD=$(BUILD)/fuzz SANITIZE=fuzzer-no-link,address,undefined OPTIMIZE=-O1 fuzz-here
+
+.PHONY: fuzz-here
+fuzz-here: $(fuzzers)
+	@for target in $(fuzz_targets); do \
+		mkdir -p tests/fuzz/corpus/$$target $(BUILD)/found; \
+		printf '  FUZZ   %s, %s s\n' $$target $(FUZZ_SECONDS); \
+		$(BUILD)/tests/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(BUILD)/found/$$target- tests/fuzz/corpus/$$target; \
+	done
+
+.PHONY: bench
+bench: $(BUILD)/kvfenced ## measures: every script of tests/bench, one after the other
+	@for script in $(sort $(wildcard tests/bench/*.sh)); do KVFENCED=$(abspath $(BUILD)/kvfenced) bash $$script; done
+
+##@ Look
+
+formatted := $(all_sources) $(all_headers)
+
+.PHONY: check
+check: check-format check-tidy check-cppcheck ## clang-format, clang-tidy and cppcheck; all must be silent
+
+.PHONY: check-format
+check-format: $(formatted:%=$(BUILD)/check/%.format)
+
+$(BUILD)/check/%.format: % .clang-format
+	@mkdir -p $(@D)
+	@clang-format --dry-run -Werror $<
+	@touch $@
+
+.PHONY: check-tidy
+check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy)
+
+$(BUILD)/check/%.tidy: %.c .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)$(CC) $(language) -MM -MP -MT $@ -MF $(@:.tidy=.tidy.d) $<
+	@clang-tidy --quiet --header-filter='.*' $< -- $(language) $(filter-out -Werror,$(warnings)) 2>&1 \
+		| { grep -v ' warnings\? generated\.$$' || true; }
+	@touch $@
+
+.PHONY: check-cppcheck
+check-cppcheck:
+	@mkdir -p $(BUILD)/check/cppcheck
+	$(call say,CHECK,userspace tests)cppcheck -j$(shell nproc) --quiet --std=c11 --library=posix --library=gnu \
+		--enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--cppcheck-build-dir=$(BUILD)/check/cppcheck $(filter -D% -I%,$(language)) $(all_sources)
+
+.PHONY: format
+format: ## formats every source file in place
+	clang-format -i $(formatted)
+
+.PHONY: help
+help: ## lists the targets
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)

@@ -30,7 +30,7 @@ static _Atomic int threshold = LOG_INFO;
 static FILE *open_day_file(const char *directory, const struct tm *now) {
     char path[PATH_MAX + 32];
     char day[16];
-    strftime(day, sizeof(day), "%Y-%m-%d", now);
+    (void)strftime(day, sizeof(day), "%Y-%m-%d", now);
     (void)snprintf(path, sizeof(path), "%s/kvrocks_%s.log", directory, day);
     return fopen(path, "ae");
 }
@@ -106,7 +106,7 @@ void log_write(enum log_level level, const char *file, int line, const char *for
     wall_ms_t wall = clock_wall_ms();
     struct tm now = clock_local_time(wall);
     char stamp[32];
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &now);
+    (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &now);
 
     pthread_mutex_lock(&sink.mutex);
     if (sink.file != NULL && sink.day != now.tm_yday) {

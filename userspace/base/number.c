@@ -61,8 +61,8 @@ bool number_read_size(struct bytes text, uint64_t *out) {
     static const struct {
         const char *name;
         uint64_t factor;
-    } units[] = {{"", 1},         {"b", 1},          {"k", 1000},    {"kb", 1 << 10}, {"m", 1000 * 1000},
-                 {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
+    } units[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
+                 {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
     size_t digits = 0;
     while (digits < text.length && text.data[digits] >= '0' && text.data[digits] <= '9')
         digits++;

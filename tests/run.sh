@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs test programs and says what came of them: a line for each, the whole output of those that failed, and a
+# closing line "N passed, M failed" over all. Fails if a test failed or none ran.
+#
+#   tests/run.sh BUILD PROGRAM...
+#
+# A program under tests/unit or tests/integration is a cmocka program; its tests are counted by what it prints.
+# tests/fuzz/replay_X is handed the folder tests/fuzz/corpus/X and counts as one test. Each program gets a
+# temporary directory of its own, removed afterwards, and TEST_TIMEOUT seconds (default 300).
+set -uo pipefail
+
+build=$1
+shift
+source_root=$(cd "$(dirname "$0")/.." && pwd)
+suppressions=$source_root/tests/sanitizers
+logs=$build/test-logs
+passed=0
+failed=0
+skipped=0
+
+export KVFENCED=$PWD/$build/kvfenced
+[[ $build == /* ]] && KVFENCED=$build/kvfenced
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$suppressions/leak.supp:print_suppressions=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:suppressions=$suppressions/undefined.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$suppressions/thread.supp:second_deadlock_stack=1}
+
+# The number of lines of $2 that match $1.
+count() {
+    grep -c -a -E "$1" "$2" || true
+}
+
+run_one() {
+    local program=$1 name arguments=() directory log status started took ok bad skip
+    name=${program#"$build"/}
+    name=${name#asan/}
+    name=${name#tests/}
+    if [[ $name == fuzz/replay_* ]]; then
+        arguments=("$source_root/tests/fuzz/corpus/${name#fuzz/replay_}")
+    fi
+    log=$logs/${name//\//-}.log
+    directory=$(mktemp -d "${TMPDIR:-/tmp}/kvfence-test.XXXXXX")
+    started=$EPOCHREALTIME
+    TMPDIR=$directory timeout --kill-after=10 "${TEST_TIMEOUT:-300}" "$program" "${arguments[@]}" \
+        >"$log" 2>&1 </dev/null
+    status=$?
+    took=$((${EPOCHREALTIME/./} - ${started/./}))
+    rm -rf "$directory"
+    if [[ $name == fuzz/* ]]; then
+        ok=$((status == 0)) bad=$((status != 0)) skip=0
+    else
+        ok=$(count '^\[       OK \] ' "$log")
+        skip=$(count '^\[  SKIPPED \] [^0-9]' "$log")
+        bad=$(count '^\[ +RUN +\] ' "$log")
+        bad=$((bad - ok - skip))
+        # A crash between tests, a failed group fixture or a program without a test has failed too.
+        ((bad == 0 && (status != 0 || ok + skip == 0))) && bad=1
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    if ((bad == 0)); then
+        printf '  ok     %-40s %4d passed%s %5d.%d s\n' "$name" "$ok" \
+            "$( ((skip > 0)) && printf ', %d skipped' "$skip")" $((took / 1000000)) $((took / 100000 % 10))
+        return
+    fi
+    printf '  FAILED %-40s %4d passed, %d failed (exit status %d%s)\n' "$name" "$ok" "$bad" "$status" \
+        "$( ((status == 124 || status == 137)) && printf ', out of time')"
+    sed 's/^/    /' "$log"
+}
+
+mkdir -p "$logs"
+for program in "$@"; do
+    run_one "$program"
+done
+if ((skipped > 0)); then
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+else
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+fi
+((failed == 0 && passed > 0))
