@@ -30,7 +30,7 @@ static inline void stats_add(_Atomic uint64_t *counter, uint64_t amount) {
                           memory_order_relaxed);
 }
 static inline uint64_t stats_read(const _Atomic uint64_t *counter) {
-    return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_relaxed);
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 #endif
