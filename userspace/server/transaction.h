@@ -29,7 +29,7 @@ struct transaction {
 
 // The client's transaction, made on first use.
 struct transaction *client_transaction(struct client *client);
-// Copies the command to the end of the queue.
+// Copies the command to the end of the queue. Without memory for it the transaction is broken.
 void transaction_queue(struct transaction *transaction, const struct command *command,
                        const struct bytes *arguments, size_t count);
 // Empties the queue and ends MULTI; watches stay.
