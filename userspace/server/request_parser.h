@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 struct request_limits {
-    uint64_t bulk_length;   // longest bulk string: proto-max-bulk-len
-    uint64_t arguments;     // most arguments in one command (1024 * 1024; 10 before authentication)
-    uint64_t inline_length; // longest inline command or header line: 64 KiB
+    uint64_t bulk_length;   // longest bulk string: proto-max-bulk-len; 16 KiB before authentication
+    uint64_t arguments;     // most arguments in one command: 1024 * 1024; 10 before authentication
+    uint64_t inline_length; // longest inline command or header line: 64 KiB; at least 32
     uint64_t total_length;  // most bytes held for one unfinished command: 1 GiB
+    // The limits above are the tighter ones for strangers, and the errors say so.
+    bool before_authentication;
 };
 
 struct request_parser;
@@ -58,6 +60,7 @@ size_t request_parser_memory(const struct request_parser *parser);
 
 // Splits one inline line by Redis' rules (blanks, "..." with escapes, '...'). Returns the count, or -1 for
 // unbalanced quotes. *words is malloc'ed with all text inside the same block: one free() releases everything.
+// It is NULL when there are no words.
 int request_split_inline(struct bytes line, struct bytes **words);
 
 #endif
