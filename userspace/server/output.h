@@ -38,8 +38,9 @@ struct output_mark output_mark(const struct output *output);
 // Drops everything appended since the mark.
 void output_truncate(struct output *output, struct output_mark mark);
 
-// Leaves room for a header of at most 32 bytes that becomes known later (the length of an array that is
-// counted while it is written). Fill each exactly once, before anything is sent.
+// Leaves room for a header of at most OUTPUT_DEFERRED_SIZE bytes that becomes known later (the length of an
+// array that is counted while it is written). Fill each exactly once, before anything is sent.
+enum { OUTPUT_DEFERRED_SIZE = 32 };
 struct output_block *output_defer(struct output *output);
 void output_fill_deferred(struct output *output, struct output_block *deferred, struct bytes header);
 
