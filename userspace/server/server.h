@@ -85,6 +85,9 @@ void server_close(struct server *server);
 // Work for the main thread, ten times a second.
 void server_tick(struct server *server);
 
+// The session of the jobs that background_run() is given: only for them, on the background thread.
+struct store_session *server_background_session(struct server *server);
+
 // Calls function for each worker on that worker's thread and does not wait.
 void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument);
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands on all keys at once: RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. Uses: arguments, session, background.
+#include "commands/arguments.h"
+#include "commands/handlers.h"
+#include "server/background.h"
+#include "server/server.h"
+
+void command_randomkey(struct command_context *context) {
+    struct buffer key = {0};
+    enum store_status status = store_random_key(context->session, context->now, &key);
+    if (status == STORE_OK)
+        reply_bulk(context->reply, buffer_bytes(&key));
+    else if (status == STORE_NOT_FOUND)
+        reply_null(context->reply);
+    else
+        reply_store_error(context, status);
+    buffer_release(&key);
+}
+
+// One namespace and one database: FLUSHDB and FLUSHALL are the same. ASYNC and SYNC as well: a range
+// tombstone is written at once and its space is reclaimed by compaction.
+void command_flush(struct command_context *context) {
+    bool understood =
+        context->count == 1 ||
+        (context->count == 2 && (argument_is(context, 1, "ASYNC") || argument_is(context, 1, "SYNC")));
+    if (!understood) {
+        reply_syntax_error(context);
+        return;
+    }
+    enum store_status status = stage_delete_all(context->session);
+    if (status == STORE_OK)
+        reply_ok(context->reply);
+    else
+        reply_store_error(context, status);
+}
+
+static void count_keys(struct command_context *context) {
+    struct key_iterator *iterator = key_iterator_open(context->session, context->now);
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+    struct bytes key;
+    struct metadata metadata;
+    int64_t count = 0;
+    while (key_iterator_next(iterator, &key, &metadata, NULL))
+        count++;
+    enum store_status status = key_iterator_status(iterator);
+    if (status == STORE_OK)
+        reply_integer(context->reply, count);
+    else
+        reply_store_error(context, status);
+    key_iterator_close(iterator);
+}
+
+// What DBSIZE SCAN finds out, for INFO keyspace.
+struct key_census {
+    uint64_t keys, expires;
+    size_t examined;
+    double ttl_sum_ms; // a double: millions of keys that live for years would overflow
+};
+
+// False if it did not get to the end: the server stops, or the store failed.
+static bool take_census(struct server *server, wall_ms_t now, struct key_census *census) {
+    struct key_iterator *iterator = key_iterator_open(server_background_session(server), now);
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+    struct bytes key;
+    struct metadata metadata;
+    bool stopping = false;
+    while (!stopping && key_iterator_next(iterator, &key, &metadata, &census->examined)) {
+        census->keys++;
+        if (metadata.expire_ms != 0) {
+            census->expires++;
+            census->ttl_sum_ms += (double)(metadata.expire_ms - now);
+        }
+        stopping = background_stopping(server->background);
+    }
+    bool complete = !stopping && key_iterator_status(iterator) == STORE_OK;
+    key_iterator_close(iterator);
+    return complete;
+}
+
+static void publish_census(struct server *server, wall_ms_t now, const struct key_census *census) {
+    double average_ttl_ms = census->expires == 0 ? 0 : census->ttl_sum_ms / (double)census->expires;
+    atomic_store(&server->scanned_keys, census->keys);
+    atomic_store(&server->scanned_expires, census->expires);
+    atomic_store(&server->scanned_expired, census->examined - census->keys);
+    atomic_store(&server->scanned_average_ttl_ms, (int64_t)average_ttl_ms);
+    atomic_store(&server->scanned_at_ms, now);
+}
+
+static void census_job(void *argument, bool cancelled) {
+    struct server *server = argument;
+    struct key_census census = {0};
+    wall_ms_t now = clock_wall_ms();
+    if (!cancelled && take_census(server, now, &census))
+        publish_census(server, now, &census);
+    atomic_store(&server->dbsize_scan_in_progress, false);
+}
+
+void command_dbsize(struct command_context *context) {
+    if (context->count == 1) {
+        count_keys(context);
+        return;
+    }
+    if (context->count > 2 || !argument_is(context, 1, "SCAN")) {
+        reply_arity_error(context);
+        return;
+    }
+    if (atomic_exchange(&context->server->dbsize_scan_in_progress, true)) {
+        reply_error(context->reply, "ERR scanning the db now");
+        return;
+    }
+    background_run(context->server->background, census_job, context->server);
+    reply_ok(context->reply);
+}
