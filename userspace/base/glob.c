@@ -80,8 +80,9 @@ bool glob_match(struct bytes pattern, struct bytes text, bool ignore_case) {
 }
 
 struct bytes glob_literal_prefix(struct bytes pattern) {
+    static const char special[] = {'*', '?', '[', '\\'};
     size_t length = 0;
-    while (length < pattern.length && strchr("*?[\\", pattern.data[length]) == NULL)
+    while (length < pattern.length && memchr(special, pattern.data[length], sizeof(special)) == NULL)
         length++;
     return (struct bytes){.data = pattern.data, .length = length};
 }

@@ -119,7 +119,8 @@ size_t number_write_double(char out[NUMBER_FLOAT_SIZE], double value) {
     if (isnan(value))
         return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "nan");
     int length = 0;
-    for (int digits = 15; digits <= 17; digits++) {
+    // 15 digits are what every normal double keeps; a subnormal one has fewer.
+    for (int digits = isnormal(value) || value == 0 ? 15 : 1; digits <= 17; digits++) {
         length = snprintf(out, NUMBER_FLOAT_SIZE, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             break;
