@@ -222,11 +222,14 @@ $(BUILD)/check/%.tidy: %.c .clang-tidy
 		| { grep -v ' warnings\? generated\.$$' || true; }
 	@touch $@
 
+# readdir() is safe with a stream of one's own, and readdir_r() is deprecated.
+cppcheck_off := --suppress=readdirCalled
+
 .PHONY: check-cppcheck
 check-cppcheck:
 	@mkdir -p $(BUILD)/check/cppcheck
 	$(call say,CHECK,userspace tests)cppcheck -j$(shell nproc) --quiet --std=c11 --library=posix --library=gnu \
-		--enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--enable=warning,performance,portability --inline-suppr --error-exitcode=1 $(cppcheck_off) \
 		--cppcheck-build-dir=$(BUILD)/check/cppcheck $(filter -D% -I%,$(language)) $(all_sources)
 
 .PHONY: format

@@ -22,11 +22,11 @@ skipped=0
 
 export KVFENCED=$PWD/$build/kvfenced
 [[ $build == /* ]] && KVFENCED=$build/kvfenced
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$suppressions/leak.supp:print_suppressions=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:suppressions=$suppressions/undefined.supp}
 # The deadlock detector gives up the process when a thread holds more than 64 locks, as a command on many keys does.
-export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$suppressions/thread.supp:detect_deadlocks=0}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$suppressions/thread.supp:detect_deadlocks=0:allocator_may_return_null=1}
 
 # The number of lines of $2 that match $1.
 count() {
