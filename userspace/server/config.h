@@ -23,30 +23,47 @@ enum { CONFIG_ERROR_SIZE = 512 };
 struct config *config_open(void); // all defaults
 void config_close(struct config *config);
 
+// Where nobody has said a value, loading derives it from others: bind is 127.0.0.1 unless there is a
+// unixsocket, pidfile is <dir>/kvrocks.pid, backup-dir <dir>/backup, log-dir <dir>.
+//
 // Both return false with the reason (file, line, directive, value, what is allowed) in `error`. Later lines
-// override earlier ones.
+// override earlier ones. The path "-" is standard input.
 bool config_load_file(struct config *config, const char *path, char error[CONFIG_ERROR_SIZE]);
 // Command line pairs: --name value ...; a name may take several values up to the next --name, joined by
 // blanks.
 bool config_load_arguments(struct config *config, int count, char *const *arguments,
                            char error[CONFIG_ERROR_SIZE]);
-// After everything is loaded: checks that need more than one directive.
+// After everything is loaded: checks that need more than one directive, and refuses settings of Kvrocks that
+// are not supported and would be dangerous to ignore.
 bool config_validate(const struct config *config, char error[CONFIG_ERROR_SIZE]);
+// Calls `each` for every directive that is set to something else than its default and does nothing here.
+typedef void config_name_function(void *context, const char *name);
+void config_each_without_effect(const struct config *config, config_name_function *each, void *context);
+
+// The directive's name in a file.
+const char *config_name(enum config_id id);
+// True if CONFIG SET may change it.
+bool config_is_changeable(enum config_id id);
 
 // Values. Calling one for a directive of another kind is an assertion failure. Thread-safe, lock-free.
 bool config_yes(const struct config *config, enum config_id id);
 int64_t config_integer(const struct config *config,
                        enum config_id id); // numbers and sizes, in the unit of the row
 int config_choice(const struct config *config, enum config_id id); // position in the row's list of words
-// Text: appends a copy. Thread-safe.
+// Text: appends a copy. rename-command's several lines are separated by line breaks: `old new`, or `old ""`
+// to remove the command. Thread-safe.
 void config_text(const struct config *config, enum config_id id, struct buffer *out);
 // The same as malloc'ed NUL-terminated text.
 char *config_text_copy(const struct config *config, enum config_id id);
+// Any directive's value as a file would have it, appended, without quotes. Thread-safe.
+void config_print(const struct config *config, enum config_id id, struct buffer *out);
 // Raised by one at each change: lets a reader keep a copy of a text and see cheaply whether it is still
 // right. Thread-safe.
 uint64_t config_generation(const struct config *config);
 
-// Called after CONFIG SET has changed the value, with no lock held; returns NULL or a static or thread-local
+// Called after CONFIG SET has changed the values, with no lock held that a reader takes; must not call
+// config_set() or config_rewrite(). Not called if the value is the same as before. If a later pair's hook
+// refuses, it is called again with the earlier value in place. Returns NULL or a static or thread-local
 // reason why the new value cannot be used, and the change is taken back. One for each id; set before threads
 // start.
 typedef const char *config_change_function(void *context, enum config_id id);
