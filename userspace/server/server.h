@@ -88,6 +88,9 @@ void server_tick(struct server *server);
 // The session of the jobs that background_run() is given: only for them, on the background thread.
 struct store_session *server_background_session(struct server *server);
 
+// CONFIG RESETSTAT: the counters that INFO shows begin again at 0. Thread-safe.
+void server_reset_stats(struct server *server);
+
 // Calls function for each worker on that worker's thread and does not wait.
 void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument);
 
