@@ -110,6 +110,13 @@ char *config_text_copy(const struct config *config, enum config_id id) {
     return config_fetch(config, id).text;
 }
 
+bool config_text_is_set(const struct config *config, enum config_id id) {
+    char *text = config_text_copy(config, id);
+    bool is_set = text[0] != '\0';
+    free(text);
+    return is_set;
+}
+
 void config_text(const struct config *config, enum config_id id, struct buffer *out) {
     char *text = config_text_copy(config, id);
     buffer_append_text(out, text);

@@ -55,6 +55,7 @@ int config_choice(const struct config *config, enum config_id id); // position i
 void config_text(const struct config *config, enum config_id id, struct buffer *out);
 // The same as malloc'ed NUL-terminated text.
 char *config_text_copy(const struct config *config, enum config_id id);
+bool config_text_is_set(const struct config *config, enum config_id id); // not empty
 // Any directive's value as a file would have it, appended, without quotes. Thread-safe.
 void config_print(const struct config *config, enum config_id id, struct buffer *out);
 // Raised by one at each change: lets a reader keep a copy of a text and see cheaply whether it is still

@@ -21,6 +21,8 @@ struct slow_log;     // server/slow_log.h
 struct watch_table;  // server/watch_table.h
 struct scan_cursors; // server/scan_cursors.h
 struct error_stats;  // server/error_stats.h
+struct followed;     // server/tuning.h
+struct server_rates; // server/server.c
 
 // CLIENT PAUSE. Written under pause_lock, read by every dispatch.
 enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
@@ -38,6 +40,9 @@ struct server {
     struct watch_table *watch_table;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
+    struct server_rates *rates;
+    struct followed *followed;
+    struct store_session *background_session;
 
     // All clients of all workers, for CLIENT LIST and KILL.
     pthread_mutex_t registry_lock;
@@ -54,7 +59,6 @@ struct server {
     uint64_t started_us; // clock_duration_us()
     char *executable;
     _Atomic bool shutting_down;
-    _Atomic uint64_t stats_reset_generation;
 
     // Rates, sampled by the main loop; relaxed.
     _Atomic uint64_t operations_per_second, input_bytes_per_second, output_bytes_per_second;

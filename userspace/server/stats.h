@@ -4,7 +4,8 @@
 #ifndef KVFENCE_SERVER_STATS_H
 #define KVFENCE_SERVER_STATS_H
 
-#include <stdatomic.h>
+#include "base/counter.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,14 +24,5 @@ struct worker_stats {
     _Atomic uint64_t errors;
     struct command_stats *by_command; // by struct command's index
 };
-
-// Adds on the one thread that writes the counter: no locked instruction.
-static inline void stats_add(_Atomic uint64_t *counter, uint64_t amount) {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
-                          memory_order_relaxed);
-}
-static inline uint64_t stats_read(const _Atomic uint64_t *counter) {
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
 
 #endif

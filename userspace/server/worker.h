@@ -17,6 +17,7 @@ struct worker *worker_open(struct server *server,
 // Stops the loop, joins the thread, and closes its clients. From another thread.
 void worker_close(struct worker *worker);
 size_t worker_index(const struct worker *worker);
+struct server *worker_server(struct worker *worker);
 struct store_session *worker_session(struct worker *worker);
 struct worker_stats *worker_stats(struct worker *worker);
 struct event_base *worker_event_base(struct worker *worker);
@@ -37,6 +38,14 @@ struct client *worker_find_client(struct worker *worker, uint64_t id);
 void worker_mark_pending(struct worker *worker, struct client *client);
 // On the worker's thread: runs what the client has sent and has not run yet.
 void worker_resume_client(struct worker *worker, struct client *client);
+// The same for a throttled client, in the next round.
+void worker_resume_later(struct worker *worker, const struct client *client);
+// On the worker's thread: appends the line to its clients in MONITOR.
+void worker_feed_monitors(struct worker *worker, struct bytes line);
+// When the current round began, by the wall clock: good enough for what needs no exact time.
+wall_ms_t worker_round_time(const struct worker *worker);
+// The area that clients read into as long as nothing is left over; `*writable` is its start.
+struct bytes worker_scratch(struct worker *worker, char **writable);
 // On the worker's thread: resumes all clients that CLIENT PAUSE holds, as far as the pause allows.
 void worker_resume_paused(struct worker *worker);
 

@@ -51,10 +51,15 @@ void session_write_end(struct store_session *session);
 void session_transaction_begin(struct store_session *session);
 
 bool session_has_staged(const struct store_session *session);
-// Marks where the batch is, and drops what was staged since: a command in EXEC that failed half way.
+// From here to session_write_end() the user keys that are staged are remembered, for those who watch them.
+void session_track_keys(struct store_session *session);
+// Calls `each` for every remembered key that the last store_commit() wrote; `all` if everything was deleted.
+void session_each_committed_key(struct store_session *session,
+                                void (*each)(void *context, struct bytes key, bool all), void *context);
+// In a transaction: marks where the batch is, and drops what was staged since: a command in EXEC that failed
+// half way.
 void session_savepoint(struct store_session *session);
 void session_rollback_to_savepoint(struct store_session *session);
-void session_drop_savepoint(struct store_session *session);
 
 // The only way for a client's write into RocksDB: asks the check, then writes what is staged, as one batch.
 // STORE_OK (also with nothing staged), STORE_REFUSED or STORE_FAILED; in the latter two nothing was written.

@@ -24,8 +24,10 @@ struct store_config {
     const char *directory; // created if missing; the database lives in it directly
     struct key_layout layout;
     struct store_tuning tuning;
-    size_t sessions;             // at most this many sessions will be open at once
-    uint64_t disk_reserve_bytes; // writes are refused while the file system has less than this free
+    size_t sessions; // at most this many sessions will be open at once
+    uint64_t
+        disk_reserve_bytes; // store_is_full() while the file system has less than this, or a twentieth, free
+    uint64_t size_limit_bytes;   // store_is_full() while the database is bigger; 0: no limit
     store_check_function *check; // NULL: everything passes
     void *check_context;
 };
@@ -44,6 +46,19 @@ uint64_t store_latest_sequence(const struct store *store);
 // Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one
 // thread. Logs when either changes.
 void store_tick(struct store *store);
+
+// True while commands that may make the database bigger should be refused; the reason as an error reply
+// without its leading '-', static, in *reason. Deleting stays allowed. Thread-safe and cheap.
+bool store_is_full(const struct store *store, const char **reason);
+void store_set_size_limit(struct store *store, uint64_t bytes);
+void store_set_disk_reserve(struct store *store, uint64_t bytes);
+
+// Sizes as store_tick() saw them last.
+struct store_space {
+    uint64_t database_bytes; // SST files, blobs not counted, and memtables
+    uint64_t disk_capacity, disk_used, disk_free;
+};
+struct store_space store_space_now(const struct store *store);
 
 // Counters since start; all relaxed.
 struct store_counters {

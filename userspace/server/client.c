@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens to a client regardless of its socket: flags, closing, waiting. Uses: client, server, worker.
+#include "server/client.h"
+
+#include "server/server.h"
+#include "server/worker.h"
+
+void client_show(struct client *client, enum client_shown flag, bool on) {
+    uint32_t flags = atomic_load_explicit(&client->flags_shown, memory_order_relaxed);
+    flags = on ? flags | (uint32_t)flag : flags & ~(uint32_t)flag;
+    atomic_store_explicit(&client->flags_shown, flags, memory_order_relaxed);
+}
+
+void client_kill(struct client *client) {
+    client->closing = true;
+    client_show(client, SHOWN_CLOSING, true);
+    worker_mark_pending(client->worker, client);
+}
+
+void client_block(struct client *client) {
+    client->wait = CLIENT_BLOCKED;
+    client_show(client, SHOWN_BLOCKED, true);
+}
+
+void client_unblock(struct client *client) {
+    client_show(client, SHOWN_BLOCKED, false);
+    worker_resume_client(client->worker, client);
+}

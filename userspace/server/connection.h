@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's socket: making and freeing the client, reading requests, sending replies, its limits. Called by
+// the worker whose client it is, on that worker's thread. May use: base, store, server.
+#ifndef KVFENCE_SERVER_CONNECTION_H
+#define KVFENCE_SERVER_CONNECTION_H
+
+#include "server/client.h"
+#include "store/session.h"
+
+struct worker;
+
+// Takes over the socket, registers the client and starts reading. NULL if that fails; the socket is closed
+// then.
+struct client *connection_open(struct worker *worker, int fd, bool is_unix_socket);
+// Closes the socket, ends its watches, unregisters and frees.
+void connection_close(struct client *client);
+
+// Runs the commands that have arrived whole, as far as the client may run.
+void connection_run_input(struct client *client);
+
+// At the end of a round: drops what a late or failed settle forbids to send, and sends the rest. The client
+// is no longer pending. It must be closed if client->closing is set afterwards.
+void connection_finish_round(struct client *client, enum settle_result result);
+
+// Once a second: closes the client (sets closing) if it has been idle too long or over its output's soft
+// limit.
+void connection_check_limits(struct client *client, wall_ms_t now);
+
+#endif

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checking a command before it runs, and running one on its own. Uses: base, store/session, the rest of
+// server/.
+#include "server/dispatch.h"
+
+#include "base/memory.h"
+#include "server/dispatch_internal.h"
+#include "server/error_stats.h"
+#include "server/latency.h"
+#include "server/monitor.h"
+#include "server/server.h"
+#include "server/slow_log.h"
+#include "server/transaction.h"
+#include "server/watch_table.h"
+#include "server/worker.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNKNOWN_NAME_MAX = 128, UNKNOWN_ARGUMENTS_MAX = 128, UPPER_NAME_SIZE = 64 };
+
+// --- Checks
+// -------------------------------------------------------------------------------------------------
+
+static void refuse_unknown(struct client *client, const struct bytes *arguments, size_t count) {
+    struct buffer shown = {0};
+    for (size_t i = 1; i < count && shown.length < UNKNOWN_ARGUMENTS_MAX; i++) {
+        int length = (int)(arguments[i].length < UNKNOWN_ARGUMENTS_MAX - shown.length
+                               ? arguments[i].length
+                               : UNKNOWN_ARGUMENTS_MAX - shown.length);
+        buffer_append_format(&shown, "'%.*s' ", length, arguments[i].data);
+    }
+    int name_length = (int)(arguments[0].length < UNKNOWN_NAME_MAX ? arguments[0].length : UNKNOWN_NAME_MAX);
+    reply_error_format(&client->reply, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                       name_length, arguments[0].data, (int)shown.length,
+                       shown.data == NULL ? "" : shown.data);
+    buffer_release(&shown);
+}
+
+static void upper_name(const struct command *command, char out[UPPER_NAME_SIZE]) {
+    size_t length = 0;
+    for (; command->name[length] != '\0' && length < UPPER_NAME_SIZE - 1; length++)
+        out[length] = (char)toupper((unsigned char)command->name[length]);
+    out[length] = '\0';
+}
+
+static void refuse_unknown_subcommand(struct client *client, const struct command *container,
+                                      struct bytes name) {
+    int length = (int)(name.length < UNKNOWN_NAME_MAX ? name.length : UNKNOWN_NAME_MAX);
+    char upper[UPPER_NAME_SIZE];
+    upper_name(container, upper);
+    reply_error_format(&client->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", length, name.data,
+                       upper);
+}
+
+static bool arity_fits(const struct command *command, size_t count) {
+    return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
+}
+
+// Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
+// replied.
+static const struct command *admit(struct client *client, const struct bytes *arguments, size_t count) {
+    struct command_table *table = client->server->commands;
+    const struct command *command = command_table_resolve(table, arguments, count);
+    if (command == NULL) {
+        refuse_unknown(client, arguments, count);
+        return NULL;
+    }
+    if (!client->authenticated && (command->flags & COMMAND_NO_AUTH) == 0) {
+        reply_error(&client->reply, "NOAUTH Authentication required.");
+        return NULL;
+    }
+    if (count >= 2 && command_is_container(table, command)) {
+        refuse_unknown_subcommand(client, command, arguments[1]);
+        return NULL;
+    }
+    if (!arity_fits(command, count)) {
+        reply_error_format(&client->reply, "ERR wrong number of arguments for '%s' command", command->name);
+        return NULL;
+    }
+    const char *full = NULL;
+    if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
+        reply_error(&client->reply, full);
+        return NULL;
+    }
+    return command;
+}
+
+static bool in_multi(const struct client *client) {
+    return client->transaction != NULL && client->transaction->open;
+}
+
+static bool queue_writes(const struct transaction *transaction) {
+    for (size_t i = 0; i < transaction->count; i++) {
+        if ((transaction->queue[i].command->flags & COMMAND_WRITE) != 0)
+            return true;
+    }
+    return false;
+}
+
+// CLIENT PAUSE holds writes, or everything, until its time is over. CLIENT and the like must still get
+// through to end it.
+static bool is_held_by_pause(struct client *client, const struct command *command) {
+    struct server *server = client->server;
+    int mode = atomic_load_explicit(&server->pause_mode, memory_order_acquire);
+    if (mode == PAUSE_NONE || (command->flags & COMMAND_ADMIN) != 0)
+        return false;
+    if (clock_wall_ms() >= atomic_load_explicit(&server->pause_until_ms, memory_order_relaxed))
+        return false;
+    if (mode == PAUSE_ALL)
+        return true;
+    if (in_multi(client))
+        return strcmp(command->name, "exec") == 0 && queue_writes(client->transaction);
+    return (command->flags & COMMAND_WRITE) != 0;
+}
+
+// --- Running
+// ------------------------------------------------------------------------------------------------
+
+enum { KEYS_ON_STACK = 16 };
+
+void dispatch_collect_keys(const struct command *command, const struct bytes *arguments, size_t count,
+                           struct key_list *keys) {
+    size_t positions[KEYS_ON_STACK];
+    size_t found = command_key_positions(command, count, positions, KEYS_ON_STACK);
+    size_t *all = positions;
+    if (found > KEYS_ON_STACK) {
+        all = memory_allocate(found * sizeof(*all));
+        (void)command_key_positions(command, count, all, found);
+    }
+    key_list_reserve(keys, found);
+    for (size_t i = 0; i < found; i++)
+        keys->keys[keys->count++] = arguments[all[i]];
+    if (all != positions)
+        free(all);
+}
+
+static void touch_watched(void *context, struct bytes key, bool all) {
+    struct server *server = context;
+    if (all)
+        watch_touch_all(server->watch_table);
+    else
+        watch_touch(server->watch_table, &key, 1);
+}
+
+bool dispatch_commit(struct command_context *context, struct output_mark before) {
+    struct client *client = context->client;
+    enum store_status status = store_commit(context->session);
+    if (status != STORE_OK) {
+        output_truncate(&context->reply->output, before);
+        reply_error(context->reply, session_error(context->session, status));
+        return false;
+    }
+    client->wrote_this_round |= session_round_wrote(context->session);
+    session_each_committed_key(context->session, touch_watched, context->server);
+    return true;
+}
+
+void dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
+                          bool exclusive) {
+    if (exclusive)
+        session_write_begin_exclusive(context->session);
+    else
+        session_write_begin(context->session, keys, count);
+    if (watch_table_in_use(context->server->watch_table))
+        session_track_keys(context->session);
+}
+
+static void run_write(struct command_context *context) {
+    struct bytes on_stack[KEYS_ON_STACK];
+    struct key_list keys = {.keys = on_stack, .capacity = KEYS_ON_STACK};
+    dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
+    dispatch_begin_write(context, keys.keys, keys.count, (context->command->flags & COMMAND_EXCLUSIVE) != 0);
+    struct output_mark before = output_mark(&context->reply->output);
+    uint64_t errors = context->reply->errors;
+    context->command->function(context);
+    if (context->reply->errors == errors && session_has_staged(context->session))
+        (void)dispatch_commit(context, before);
+    session_write_end(context->session);
+    key_list_release(&keys);
+}
+
+static void run(struct command_context *context) {
+    if ((context->command->flags & COMMAND_WRITE) != 0) {
+        run_write(context);
+    } else if ((context->command->flags & COMMAND_SNAPSHOT) != 0) {
+        session_snapshot_begin(context->session);
+        context->command->function(context);
+        session_snapshot_end(context->session);
+    } else {
+        context->command->function(context);
+    }
+}
+
+// --- Accounting
+// ---------------------------------------------------------------------------------------------
+
+static void count_error(struct client *client) {
+    counter_add(&worker_stats(client->worker)->errors, 1);
+    error_stats_count(client->server->error_stats, client->reply.last_error_code);
+}
+
+static void note_slow(struct command_context *context, uint64_t microseconds) {
+    struct server *server = context->server;
+    struct client *client = context->client;
+    int64_t limit = config_integer(server->config, CONFIG_SLOWLOG_LOG_SLOWER_THAN);
+    if (limit >= 0 && microseconds >= (uint64_t)limit &&
+        (context->command->flags & COMMAND_SKIP_SLOWLOG) == 0)
+        slow_log_add(server->slow_log, context->arguments, context->count, microseconds, context->now,
+                     client->address, client->name == NULL ? "" : client->name,
+                     (size_t)config_integer(server->config, CONFIG_SLOWLOG_MAX_LEN));
+    int64_t threshold_ms = config_integer(server->config, CONFIG_LATENCY_MONITOR_THRESHOLD);
+    if (threshold_ms > 0 && microseconds >= (uint64_t)threshold_ms * 1000)
+        latency_add(server->latency,
+                    (context->command->flags & COMMAND_FAST) != 0 ? "fast-command" : "command", context->now,
+                    microseconds / 1000);
+}
+
+void dispatch_account(struct command_context *context, uint64_t started_us, bool failed) {
+    struct worker_stats *stats = worker_stats(context->worker);
+    struct command_stats *own = &stats->by_command[context->command->index];
+    uint64_t microseconds = clock_duration_us() - started_us;
+    counter_add(&stats->commands, 1);
+    counter_add(&own->calls, 1);
+    counter_add(&own->microseconds, microseconds);
+    if (failed) {
+        counter_add(&own->failed, 1);
+        count_error(context->client);
+    }
+    note_slow(context, microseconds);
+}
+
+void dispatch_feed_monitors(struct command_context *context) {
+    if (atomic_load_explicit(&context->server->monitors, memory_order_relaxed) == 0)
+        return;
+    if ((context->command->flags & COMMAND_SKIP_MONITOR) == 0)
+        monitor_feed(context->server, context->client, context->arguments, context->count, clock_wall_us());
+}
+
+static void execute(struct client *client, const struct command *command, const struct bytes *arguments,
+                    size_t count) {
+    struct command_context context = {
+        .server = client->server,
+        .worker = client->worker,
+        .client = client,
+        .session = worker_session(client->worker),
+        .command = command,
+        .arguments = arguments,
+        .count = count,
+        .reply = &client->reply,
+        .now = clock_wall_ms(),
+    };
+    uint64_t errors = client->reply.errors;
+    dispatch_feed_monitors(&context);
+    uint64_t started_us = clock_duration_us();
+    run(&context);
+    client->read_this_round |= session_round_read(context.session);
+    dispatch_account(&context, started_us, client->reply.errors != errors);
+}
+
+static void refuse_in_multi(struct client *client, const struct command *command) {
+    char upper[UPPER_NAME_SIZE];
+    upper_name(command, upper);
+    reply_error_format(&client->reply, "ERR %s is not allowed in transactions", upper);
+}
+
+// Before it runs: refused, queued, or nothing of the kind (true).
+static bool passes_multi(struct client *client, const struct command *command, const struct bytes *arguments,
+                         size_t count) {
+    if (!in_multi(client) || (command->flags & COMMAND_BYPASS_MULTI) != 0)
+        return true;
+    if ((command->flags & COMMAND_NO_MULTI) != 0) {
+        refuse_in_multi(client, command);
+        client->transaction->broken = true;
+        return false;
+    }
+    transaction_queue(client->transaction, command, arguments, count);
+    atomic_store_explicit(&client->multi_shown, (int)client->transaction->count, memory_order_relaxed);
+    reply_status(&client->reply, "QUEUED");
+    return false;
+}
+
+// CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped.
+static void apply_reply_mode(struct client *client, struct output_mark mark) {
+    if (client->reply_mode == CLIENT_REPLY_ON)
+        return;
+    output_truncate(&client->reply.output, mark);
+    if (client->reply_mode == CLIENT_REPLY_SKIP)
+        client->reply_mode = CLIENT_REPLY_SKIP_NEXT;
+    else if (client->reply_mode == CLIENT_REPLY_SKIP_NEXT)
+        client->reply_mode = CLIENT_REPLY_ON;
+}
+
+enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count) {
+    struct output_mark mark = output_mark(&client->reply.output);
+    const struct command *command = admit(client, arguments, count);
+    if (command != NULL && is_held_by_pause(client, command))
+        return DISPATCH_WAIT;
+    counter_add(&client->total_commands, 1);
+    if (command == NULL) {
+        count_error(client);
+        if (in_multi(client))
+            client->transaction->broken = true;
+    } else {
+        atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
+        if (passes_multi(client, command, arguments, count))
+            execute(client, command, arguments, count);
+    }
+    apply_reply_mode(client, mark);
+    return DISPATCH_DONE;
+}

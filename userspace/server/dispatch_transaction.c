@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// EXEC: the queued commands as one batch, all or nothing. All their keys and the watched ones are locked
+// first, so nobody sees or changes anything in between. Uses: base, store/session, server.
+#include "server/dispatch.h"
+#include "server/dispatch_internal.h"
+#include "server/server.h"
+#include "server/transaction.h"
+#include "server/watch_table.h"
+#include "server/worker.h"
+
+#include <stdlib.h>
+
+static void add_watched_key(void *context, struct bytes key, bool existed) {
+    (void)existed;
+    key_list_add(context, key);
+}
+
+struct expiry_check {
+    struct command_context *context;
+    bool expired;
+};
+
+static void check_watched_key(void *argument, struct bytes key, bool existed) {
+    struct expiry_check *check = argument;
+    if (existed && store_exists(check->context->session, key, check->context->now) == STORE_NOT_FOUND)
+        check->expired = true;
+}
+
+// True if a watched key was changed, deleted, or has expired. With all their locks held.
+static bool watch_is_broken(struct command_context *context, const struct transaction *transaction) {
+    if (atomic_load_explicit(&transaction->dirty, memory_order_acquire))
+        return true;
+    struct expiry_check check = {.context = context};
+    watch_each(transaction, check_watched_key, &check);
+    return check.expired;
+}
+
+static void run_queued(struct command_context *exec, const struct queued_command *queued) {
+    struct command_context context = *exec;
+    context.command = queued->command;
+    context.arguments = queued->arguments;
+    context.count = queued->count;
+    uint64_t errors = context.reply->errors;
+    dispatch_feed_monitors(&context);
+    session_savepoint(context.session);
+    uint64_t started_us = clock_duration_us();
+    queued->command->function(&context);
+    bool failed = context.reply->errors != errors;
+    if (failed)
+        session_rollback_to_savepoint(context.session);
+    dispatch_account(&context, started_us, failed);
+}
+
+static bool needs_everything(const struct transaction *transaction) {
+    for (size_t i = 0; i < transaction->count; i++) {
+        if ((transaction->queue[i].command->flags & COMMAND_EXCLUSIVE) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void run_queue(struct command_context *context, const struct transaction *transaction) {
+    struct output_mark before = output_mark(&context->reply->output);
+    uint64_t errors = context->reply->errors;
+    session_transaction_begin(context->session);
+    context->client->in_exec = true;
+    reply_array(context->reply, transaction->count);
+    for (size_t i = 0; i < transaction->count; i++)
+        run_queued(context, &transaction->queue[i]);
+    context->client->in_exec = false;
+    context->reply->errors = errors; // the commands' own errors are not EXEC's
+    (void)dispatch_commit(context, before);
+}
+
+void dispatch_transaction(struct command_context *context) {
+    struct transaction *transaction = context->client->transaction;
+    struct key_list keys = {0};
+    watch_each(transaction, add_watched_key, &keys);
+    for (size_t i = 0; i < transaction->count; i++) {
+        const struct queued_command *queued = &transaction->queue[i];
+        dispatch_collect_keys(queued->command, queued->arguments, queued->count, &keys);
+    }
+    dispatch_begin_write(context, keys.keys, keys.count, needs_everything(transaction));
+    if (watch_is_broken(context, transaction))
+        reply_null_array(context->reply);
+    else
+        run_queue(context, transaction);
+    session_write_end(context->session);
+    key_list_release(&keys);
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server's parts, opened in the order in which they depend on each other and closed in reverse. Uses:
+// base, store, server.
+#include "server/server.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "server/background.h"
+#include "server/error_stats.h"
+#include "server/latency.h"
+#include "server/listener.h"
+#include "server/rate_sampler.h"
+#include "server/scan_cursors.h"
+#include "server/slow_log.h"
+#include "server/tuning.h"
+#include "server/watch_table.h"
+#include "server/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+// --- Opening
+// ------------------------------------------------------------------------------------------------
+
+struct server_rates {
+    struct rate_sampler commands, input, output;
+};
+
+static bool open_store(struct server *server, const struct server_setup *setup,
+                       char error[SERVER_ERROR_SIZE]) {
+    const struct config *config = setup->config;
+    char *directory = config_text_copy(config, CONFIG_DIR);
+    struct buffer path = {0};
+    buffer_append_format(&path, "%s/db", directory);
+    buffer_append(&path, (struct bytes){"", 1});
+    struct store_config store = {
+        .directory = path.data,
+        .layout = {.name_space = DEFAULT_NAMESPACE, .with_slot = config_yes(config, CONFIG_CLUSTER_ENABLED)},
+        .tuning = tuning_from_config(config),
+        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 1, // one more for background jobs
+        .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
+        .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
+        .check = setup->check,
+        .check_context = setup->check_context,
+    };
+    char reason[STORE_ERROR_SIZE];
+    bool opened = store_open(&store, &server->store, reason);
+    if (!opened)
+        (void)snprintf(error, SERVER_ERROR_SIZE, "%s", reason);
+    buffer_release(&path);
+    free(directory);
+    return opened;
+}
+
+static void make_run_id(struct server *server) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char random[sizeof(server->run_id) / 2];
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        memset(random, 0, sizeof(random)); // only a name; nothing depends on its being unique
+    for (size_t i = 0; i < sizeof(random); i++) {
+        server->run_id[2 * i] = digits[random[i] >> 4];
+        server->run_id[2 * i + 1] = digits[random[i] & 15];
+    }
+}
+
+static void note_start(struct server *server) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[length < 0 ? 0 : length] = '\0';
+    server->executable = memory_copy_text(path);
+    server->started_at = clock_wall_ms();
+    server->started_us = clock_duration_us();
+    server->bgsave_time_ms = -1;
+    server->bgsave_duration_s = -1;
+    server->bgsave_ok = true;
+    make_run_id(server);
+}
+
+static bool open_workers(struct server *server) {
+    size_t count = (size_t)config_integer(server->config, CONFIG_WORKERS);
+    server->workers = memory_allocate_zeroed(count, sizeof(struct worker *));
+    for (; server->worker_count < count; server->worker_count++) {
+        server->workers[server->worker_count] = worker_open(server, server->worker_count);
+        if (server->workers[server->worker_count] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool open_parts(struct server *server, const struct server_setup *setup,
+                       char error[SERVER_ERROR_SIZE]) {
+    server->commands = command_table_open(setup->commands, setup->command_count);
+    server->slow_log = slow_log_open();
+    server->latency = latency_open();
+    server->watch_table = watch_table_open();
+    server->scan_cursors = scan_cursors_open();
+    server->error_stats = error_stats_open();
+    server->rates = memory_allocate_zeroed(1, sizeof(*server->rates));
+    if (!open_store(server, setup, error))
+        return false;
+    server->followed = tuning_follow_config(server->config, server->store);
+    size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
+    server->background_session = session_open(server->store, workers);
+    server->background = background_open();
+    (void)snprintf(error, SERVER_ERROR_SIZE, "the server's threads could not be started");
+    if (server->background == NULL || !open_workers(server))
+        return false;
+    server->listener = listener_open(server, error, SERVER_ERROR_SIZE);
+    return server->listener != NULL;
+}
+
+struct server *server_open(const struct server_setup *setup, char error[SERVER_ERROR_SIZE]) {
+    struct server *server = memory_allocate_zeroed(1, sizeof(*server));
+    server->config = setup->config;
+    server->request_shutdown = setup->request_shutdown;
+    server->request_shutdown_context = setup->request_shutdown_context;
+    pthread_mutex_init(&server->registry_lock, NULL);
+    note_start(server);
+    if (open_parts(server, setup, error))
+        return server;
+    server_close(server);
+    return NULL;
+}
+
+void server_close(struct server *server) {
+    if (server == NULL)
+        return;
+    atomic_store(&server->shutting_down, true);
+    listener_close(server->listener);
+    background_close(server->background);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_close(server->workers[i]);
+    session_close(server->background_session);
+    store_close(server->store);
+    error_stats_close(server->error_stats);
+    scan_cursors_close(server->scan_cursors);
+    watch_table_close(server->watch_table);
+    latency_close(server->latency);
+    slow_log_close(server->slow_log);
+    command_table_close(server->commands);
+    pthread_mutex_destroy(&server->registry_lock);
+    free(server->followed);
+    free(server->rates);
+    free(server->workers);
+    free(server->executable);
+    free(server);
+}
+
+// --- While it runs
+// ------------------------------------------------------------------------------------------
+
+struct totals {
+    uint64_t commands, input_bytes, output_bytes;
+};
+
+static struct totals sum_workers(const struct server *server) {
+    struct totals sum = {0};
+    for (size_t i = 0; i < server->worker_count; i++) {
+        struct worker_stats *stats = worker_stats(server->workers[i]);
+        sum.commands += counter_read(&stats->commands);
+        sum.input_bytes += counter_read(&stats->input_bytes);
+        sum.output_bytes += counter_read(&stats->output_bytes);
+    }
+    return sum;
+}
+
+static void sample_rates(struct server *server) {
+    uint64_t now = clock_duration_us();
+    struct totals totals = sum_workers(server);
+    struct server_rates *rates = server->rates;
+    rate_sampler_add(&rates->commands, now, totals.commands);
+    rate_sampler_add(&rates->input, now, totals.input_bytes);
+    rate_sampler_add(&rates->output, now, totals.output_bytes);
+    atomic_store(&server->operations_per_second, rate_sampler_rate(&rates->commands));
+    atomic_store(&server->input_bytes_per_second, rate_sampler_rate(&rates->input));
+    atomic_store(&server->output_bytes_per_second, rate_sampler_rate(&rates->output));
+}
+
+// A pause that is over is forgotten, so that commands need not look at the clock any more.
+static void end_pause(struct server *server) {
+    if (atomic_load(&server->pause_mode) == PAUSE_NONE ||
+        clock_wall_ms() < atomic_load(&server->pause_until_ms))
+        return;
+    atomic_store(&server->pause_mode, PAUSE_NONE);
+}
+
+void server_tick(struct server *server) {
+    sample_rates(server);
+    end_pause(server);
+    store_tick(server->store);
+}
+
+void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument) {
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_post(server->workers[i], function, argument);
+}
+
+struct store_session *server_background_session(struct server *server) {
+    return server->background_session;
+}
+
+static void reset_worker_stats(struct worker *worker, void *argument) {
+    (void)argument;
+    struct worker_stats *stats = worker_stats(worker);
+    _Atomic uint64_t *const counters[] = {&stats->commands,        &stats->input_bytes, &stats->output_bytes,
+                                          &stats->protocol_errors, &stats->late_closed, &stats->limit_closed,
+                                          &stats->timeout_closed,  &stats->rounds,      &stats->errors};
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+        counter_reset(counters[i]);
+    size_t commands = command_table_count(worker_server(worker)->commands);
+    for (size_t i = 0; i < commands; i++) {
+        counter_reset(&stats->by_command[i].calls);
+        counter_reset(&stats->by_command[i].microseconds);
+        counter_reset(&stats->by_command[i].rejected);
+        counter_reset(&stats->by_command[i].failed);
+    }
+}
+
+void server_reset_stats(struct server *server) {
+    server_post_all(server, reset_worker_stats, NULL);
+    error_stats_reset(server->error_stats);
+    atomic_store(&server->connections_received, 0);
+    atomic_store(&server->connections_rejected, 0);
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Workers: the loop, its rounds, and the mailbox by which other threads reach it. Uses: base, store/session,
+// server/{connection,server}.
+#include "server/worker.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "server/connection.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { SCRATCH_SIZE = 64 << 10, TICK_MS = 100, TICKS_A_SECOND = 1000 / TICK_MS };
+
+struct letter {
+    worker_function *function;
+    void *argument;
+};
+
+struct mailbox {
+    pthread_mutex_t lock;
+    struct letter *letters;
+    size_t count, capacity;
+    int wake_fd;
+    struct event *wake_event;
+};
+
+struct worker {
+    struct server *server;
+    size_t index;
+    pthread_t thread;
+    bool thread_started;
+    struct event_base *base;
+    struct event *tick_event;
+    uint64_t ticks;
+    bool was_paused;
+    struct mailbox mailbox;
+    struct store_session *session;
+    struct worker_stats stats;
+    char *scratch;
+    struct client *clients;
+    struct client *pending;
+    wall_ms_t round_time;
+    _Atomic size_t client_count;
+    _Atomic bool stopping;
+};
+
+// --- Mailbox
+// ------------------------------------------------------------------------------------------------
+
+static void wake(struct mailbox *mailbox) {
+    uint64_t one = 1;
+    ssize_t written = write(mailbox->wake_fd, &one, sizeof(one));
+    // A full counter means that it is awake already.
+    always_assert(written == (ssize_t)sizeof(one) || errno == EAGAIN, "a worker can be woken");
+}
+
+void worker_post(struct worker *worker, worker_function *function, void *argument) {
+    struct mailbox *mailbox = &worker->mailbox;
+    pthread_mutex_lock(&mailbox->lock);
+    if (mailbox->count == mailbox->capacity) {
+        mailbox->capacity = mailbox->capacity == 0 ? 16 : mailbox->capacity * 2;
+        mailbox->letters = memory_reallocate(mailbox->letters, mailbox->capacity * sizeof(*mailbox->letters));
+    }
+    mailbox->letters[mailbox->count++] = (struct letter){function, argument};
+    bool first = mailbox->count == 1;
+    pthread_mutex_unlock(&mailbox->lock);
+    if (first)
+        wake(mailbox);
+}
+
+static void read_mail(struct worker *worker) {
+    struct mailbox *mailbox = &worker->mailbox;
+    pthread_mutex_lock(&mailbox->lock);
+    struct letter *letters = mailbox->letters;
+    size_t count = mailbox->count;
+    mailbox->letters = NULL;
+    mailbox->count = 0;
+    mailbox->capacity = 0;
+    pthread_mutex_unlock(&mailbox->lock);
+    for (size_t i = 0; i < count; i++)
+        letters[i].function(worker, letters[i].argument);
+    free(letters);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *argument) {
+    (void)what;
+    uint64_t count = 0;
+    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        log_error("a worker's mailbox could not be read: %s", strerror(errno));
+    read_mail(argument);
+}
+
+// --- Clients
+// ------------------------------------------------------------------------------------------------
+
+struct adoption {
+    int fd;
+    bool is_unix_socket;
+};
+
+static void adopt(struct worker *worker, void *argument) {
+    struct adoption *adoption = argument;
+    struct client *client = connection_open(worker, adoption->fd, adoption->is_unix_socket);
+    free(adoption);
+    if (client == NULL) {
+        atomic_fetch_sub(&worker->client_count, 1);
+        return;
+    }
+    client->worker_next = worker->clients;
+    if (worker->clients != NULL)
+        worker->clients->worker_previous = client;
+    worker->clients = client;
+}
+
+void worker_adopt(struct worker *worker, int fd, bool is_unix_socket) {
+    struct adoption *adoption = memory_allocate(sizeof(*adoption));
+    *adoption = (struct adoption){fd, is_unix_socket};
+    atomic_fetch_add(&worker->client_count, 1);
+    worker_post(worker, adopt, adoption);
+}
+
+static void remove_client(struct worker *worker, struct client *client) {
+    if (client->worker_previous != NULL)
+        client->worker_previous->worker_next = client->worker_next;
+    else
+        worker->clients = client->worker_next;
+    if (client->worker_next != NULL)
+        client->worker_next->worker_previous = client->worker_previous;
+    connection_close(client);
+    atomic_fetch_sub(&worker->client_count, 1);
+}
+
+struct client *worker_find_client(struct worker *worker, uint64_t id) {
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
+        if (client->id == id)
+            return client->closing ? NULL : client;
+    }
+    return NULL;
+}
+
+void worker_mark_pending(struct worker *worker, struct client *client) {
+    if (!client->round_marked) {
+        client->round_mark = output_mark(&client->reply.output);
+        client->round_marked = true;
+    }
+    if (client->is_pending)
+        return;
+    client->is_pending = true;
+    client->pending_next = worker->pending;
+    worker->pending = client;
+}
+
+void worker_resume_client(struct worker *worker, struct client *client) {
+    (void)worker;
+    client->wait = CLIENT_RUNNING;
+    client_show(client, SHOWN_PAUSED, false);
+    connection_run_input(client);
+}
+
+struct resumption {
+    uint64_t client_id;
+};
+
+static void resume_by_id(struct worker *worker, void *argument) {
+    struct resumption *resumption = argument;
+    struct client *client = worker_find_client(worker, resumption->client_id);
+    free(resumption);
+    if (client != NULL && client->wait == CLIENT_THROTTLED)
+        worker_resume_client(worker, client);
+}
+
+void worker_resume_later(struct worker *worker, const struct client *client) {
+    struct resumption *resumption = memory_allocate(sizeof(*resumption));
+    resumption->client_id = client->id;
+    worker_post(worker, resume_by_id, resumption);
+}
+
+void worker_resume_paused(struct worker *worker) {
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
+        if (client->wait == CLIENT_PAUSED && !client->closing)
+            worker_resume_client(worker, client);
+    }
+}
+
+void worker_feed_monitors(struct worker *worker, struct bytes line) {
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
+        if (!client->is_monitor || client->closing)
+            continue;
+        worker_mark_pending(worker, client);
+        output_append(&client->reply.output, line);
+    }
+}
+
+// --- Rounds
+// -------------------------------------------------------------------------------------------------
+
+// Everything that the round's commands have replied was held back until here.
+static void finish_round(struct worker *worker) {
+    struct client *pending = worker->pending;
+    if (pending == NULL)
+        return;
+    enum settle_result result = store_settle(worker->session);
+    if (result == SETTLE_LATE)
+        log_error("writes of this round were stored but may not be acknowledged, their clients are "
+                  "disconnected: %s",
+                  session_settle_error(worker->session));
+    worker->pending = NULL;
+    counter_add(&worker->stats.rounds, 1);
+    while (pending != NULL) {
+        struct client *client = pending;
+        pending = client->pending_next;
+        client->pending_next = NULL;
+        client->is_pending = false;
+        connection_finish_round(client, result);
+        if (!client->closing)
+            continue;
+        if (client->is_pending) { // its limit was found exceeded while sending: it stands in the next round's
+                                  // list
+            continue;
+        }
+        remove_client(worker, client);
+    }
+}
+
+static void check_clients(struct worker *worker) {
+    wall_ms_t now = clock_wall_ms();
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
+        if (!client->closing)
+            connection_check_limits(client, now);
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *argument) {
+    (void)fd;
+    (void)what;
+    struct worker *worker = argument;
+    bool paused = atomic_load_explicit(&worker->server->pause_mode, memory_order_relaxed) != PAUSE_NONE;
+    if (paused || worker->was_paused) // once more after the end, for those that it held
+        worker_resume_paused(worker);
+    worker->was_paused = paused;
+    if (++worker->ticks % TICKS_A_SECOND == 0)
+        check_clients(worker);
+}
+
+static void *run(void *argument) {
+    struct worker *worker = argument;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "worker-%zu", worker->index % 1000);
+    (void)pthread_setname_np(pthread_self(), name);
+    while (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
+        if (event_base_loop(worker->base, EVLOOP_ONCE) < 0) {
+            log_error("worker %zu: waiting for events failed: %s", worker->index, strerror(errno));
+            always_assert(false, "a worker can wait for events");
+        }
+        worker->round_time = clock_wall_ms();
+        finish_round(worker);
+    }
+    return NULL;
+}
+
+// --- Opening and closing
+// ------------------------------------------------------------------------------------
+
+static bool open_mailbox(struct worker *worker) {
+    struct mailbox *mailbox = &worker->mailbox;
+    pthread_mutex_init(&mailbox->lock, NULL);
+    mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (mailbox->wake_fd < 0)
+        return false;
+    mailbox->wake_event = event_new(worker->base, mailbox->wake_fd, EV_READ | EV_PERSIST, on_mail, worker);
+    return mailbox->wake_event != NULL && event_add(mailbox->wake_event, NULL) == 0;
+}
+
+static bool open_loop(struct worker *worker) {
+    struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return false;
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    worker->base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (worker->base == NULL || !open_mailbox(worker))
+        return false;
+    worker->tick_event = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
+    return worker->tick_event != NULL && event_add(worker->tick_event, &tick) == 0;
+}
+
+struct worker *worker_open(struct server *server, size_t index) {
+    struct worker *worker = memory_allocate_zeroed(1, sizeof(*worker));
+    worker->server = server;
+    worker->index = index;
+    worker->mailbox.wake_fd = -1;
+    worker->round_time = clock_wall_ms();
+    worker->scratch = memory_allocate(SCRATCH_SIZE);
+    worker->stats.by_command =
+        memory_allocate_zeroed(command_table_count(server->commands), sizeof(*worker->stats.by_command));
+    worker->session = session_open(server->store, index);
+    if (!open_loop(worker) || pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        log_error("worker %zu could not be started: %s", index, strerror(errno));
+        worker_close(worker);
+        return NULL;
+    }
+    worker->thread_started = true;
+    return worker;
+}
+
+void worker_close(struct worker *worker) {
+    if (worker == NULL)
+        return;
+    if (worker->thread_started) {
+        atomic_store_explicit(&worker->stopping, true, memory_order_release);
+        wake(&worker->mailbox);
+        (void)pthread_join(worker->thread, NULL);
+        read_mail(worker); // what was posted while it stopped
+        finish_round(worker);
+    }
+    while (worker->clients != NULL)
+        remove_client(worker, worker->clients);
+    session_close(worker->session);
+    if (worker->mailbox.wake_event != NULL)
+        event_free(worker->mailbox.wake_event);
+    if (worker->tick_event != NULL)
+        event_free(worker->tick_event);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    if (worker->mailbox.wake_fd >= 0)
+        (void)close(worker->mailbox.wake_fd);
+    pthread_mutex_destroy(&worker->mailbox.lock);
+    free(worker->mailbox.letters);
+    free(worker->stats.by_command);
+    free(worker->scratch);
+    free(worker);
+}
+
+// --- Looking in
+// ---------------------------------------------------------------------------------------------
+
+size_t worker_index(const struct worker *worker) {
+    return worker->index;
+}
+
+struct server *worker_server(struct worker *worker) {
+    return worker->server;
+}
+
+struct store_session *worker_session(struct worker *worker) {
+    return worker->session;
+}
+
+struct worker_stats *worker_stats(struct worker *worker) {
+    return &worker->stats;
+}
+
+struct event_base *worker_event_base(struct worker *worker) {
+    return worker->base;
+}
+
+size_t worker_client_count(const struct worker *worker) {
+    return atomic_load_explicit(&worker->client_count, memory_order_relaxed);
+}
+
+wall_ms_t worker_round_time(const struct worker *worker) {
+    return worker->round_time;
+}
+
+struct bytes worker_scratch(struct worker *worker, char **writable) {
+    *writable = worker->scratch;
+    return (struct bytes){.data = worker->scratch, .length = SCRATCH_SIZE};
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Walking the living keys of the namespace. Uses: base, the other files of store/.
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "store/session_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+struct key_iterator {
+    struct store_session *session;
+    rocksdb_readoptions_t *options;
+    rocksdb_iterator_t *entries;
+    wall_ms_t now;
+    bool fresh; // the entry under the iterator has not been handed out yet
+};
+
+struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t now) {
+    struct store *store = session->store;
+    struct key_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
+    iterator->session = session;
+    iterator->now = now;
+    session->round_read = true;
+    iterator->options = rocksdb_readoptions_create();
+    if (session->snapshot != NULL)
+        rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);
+    rocksdb_readoptions_set_iterate_upper_bound(iterator->options, store->namespace_end.data,
+                                                store->namespace_end.length);
+    iterator->entries =
+        rocksdb_create_iterator_cf(store->database, iterator->options, store->families[FAMILY_METADATA]);
+    if (session->in_transaction)
+        iterator->entries = rocksdb_writebatch_wi_create_iterator_with_base_cf(
+            session->indexed, iterator->entries, store->families[FAMILY_METADATA]);
+    return iterator;
+}
+
+static bool entry_is(const struct key_iterator *iterator, struct bytes raw) {
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    return bytes_equal((struct bytes){key, length}, raw);
+}
+
+void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool after) {
+    struct store *store = iterator->session->store;
+    struct buffer raw = {0};
+    if (key.length == 0)
+        buffer_append(&raw, buffer_bytes(&store->namespace_prefix));
+    else
+        encode_metadata_key(&raw, &store->layout, key);
+    rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
+    if (after && rocksdb_iter_valid(iterator->entries) && entry_is(iterator, buffer_bytes(&raw)))
+        rocksdb_iter_next(iterator->entries);
+    iterator->fresh = true;
+    buffer_release(&raw);
+}
+
+// Decodes the entry under the iterator. False if it is no living key of the namespace.
+static bool decode_entry(const struct key_iterator *iterator, struct bytes *key, struct metadata *metadata) {
+    size_t key_length = 0;
+    size_t value_length = 0;
+    const char *raw_key = rocksdb_iter_key(iterator->entries, &key_length);
+    const char *raw_value = rocksdb_iter_value(iterator->entries, &value_length);
+    struct bytes name_space;
+    if (!decode_metadata_key((struct bytes){raw_key, key_length}, iterator->session->store->layout.with_slot,
+                             &name_space, key) ||
+        !bytes_equal(name_space, iterator->session->store->layout.name_space))
+        return false;
+    return decode_metadata((struct bytes){raw_value, value_length}, metadata) &&
+           !metadata_is_dead(metadata, iterator->now);
+}
+
+// True while the iterator stands on an entry of the namespace. An indexed batch's iterator does not honour
+// the upper bound.
+static bool within_namespace(const struct key_iterator *iterator) {
+    if (!rocksdb_iter_valid(iterator->entries))
+        return false;
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    return bytes_compare((struct bytes){key, length},
+                         buffer_bytes(&iterator->session->store->namespace_end)) < 0;
+}
+
+bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
+                       size_t *examined) {
+    for (;;) {
+        if (!iterator->fresh && rocksdb_iter_valid(iterator->entries))
+            rocksdb_iter_next(iterator->entries);
+        iterator->fresh = false;
+        if (!within_namespace(iterator))
+            return false;
+        if (examined != NULL)
+            (*examined)++;
+        if (decode_entry(iterator, key, metadata))
+            return true;
+    }
+}
+
+enum store_status key_iterator_status(struct key_iterator *iterator) {
+    char *reason = NULL;
+    rocksdb_iter_get_error(iterator->entries, &reason);
+    if (reason != NULL)
+        return session_failed(iterator->session, "the database could not be read", reason);
+    return STORE_OK;
+}
+
+void key_iterator_close(struct key_iterator *iterator) {
+    rocksdb_iter_destroy(iterator->entries);
+    rocksdb_readoptions_destroy(iterator->options);
+    free(iterator);
+}
+
+static uint64_t random_number(void) {
+    uint64_t number = 0;
+    while (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+        continue; // interrupted by a signal
+    return number;
+}
+
+// Copies the first or last key of the namespace.
+static bool edge_key(struct key_iterator *iterator, bool last, struct buffer *out) {
+    const struct store *store = iterator->session->store;
+    if (last)
+        rocksdb_iter_seek_for_prev(iterator->entries, store->namespace_end.data, store->namespace_end.length);
+    else
+        rocksdb_iter_seek(iterator->entries, store->namespace_prefix.data, store->namespace_prefix.length);
+    if (!rocksdb_iter_valid(iterator->entries))
+        return false;
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    buffer_clear(out);
+    buffer_append(out, (struct bytes){key, length});
+    return true;
+}
+
+// The bytes of `key` from `from` on as a number in [0, 2^56), as far as there are any.
+static uint64_t position_number(struct bytes key, size_t from) {
+    uint64_t number = 0;
+    for (size_t i = from; i < from + 7; i++)
+        number = number << 8 | (i < key.length ? (unsigned char)key.data[i] : 0U);
+    return number;
+}
+
+// A raw key drawn evenly between two keys, seen as numbers behind their common prefix.
+static void draw_between(struct bytes first, struct bytes last, struct buffer *out) {
+    size_t common = 0;
+    while (common < first.length && common < last.length && first.data[common] == last.data[common])
+        common++;
+    uint64_t low = position_number(first, common);
+    uint64_t span = position_number(last, common) - low + 1;
+    uint64_t drawn = low + random_number() % span;
+    buffer_append(out, (struct bytes){first.data, common});
+    for (int shift = 48; shift >= 0; shift -= 8) {
+        char byte = (char)(drawn >> shift & 0xff);
+        buffer_append(out, (struct bytes){&byte, 1});
+    }
+}
+
+enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out) {
+    enum { STEPS_MAX = 32, TRIES = 8 };
+    struct key_iterator *iterator = key_iterator_open(session, now);
+    struct buffer first = {0};
+    struct buffer last = {0};
+    struct buffer drawn = {0};
+    struct bytes key;
+    struct metadata metadata;
+    bool found = false;
+    bool any = edge_key(iterator, false, &first) && edge_key(iterator, true, &last);
+    for (int attempt = 0; any && !found && attempt <= TRIES; attempt++) {
+        buffer_clear(&drawn);
+        if (attempt < TRIES)
+            draw_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
+        else
+            buffer_append(&drawn, buffer_bytes(&first)); // the drawn places were followed by dead keys only
+        rocksdb_iter_seek(iterator->entries, drawn.data, drawn.length);
+        iterator->fresh = true;
+        // Neighbours of a gap are drawn more often than others; a few random steps on from there even it out.
+        for (uint64_t steps = random_number() % STEPS_MAX + 1;
+             steps != 0 && key_iterator_next(iterator, &key, &metadata, NULL); steps--) {
+            found = true;
+            buffer_clear(out);
+            buffer_append(out, key);
+        }
+    }
+    enum store_status status = key_iterator_status(iterator);
+    key_iterator_close(iterator);
+    buffer_release(&first);
+    buffer_release(&last);
+    buffer_release(&drawn);
+    if (status != STORE_OK)
+        return status;
+    return found ? STORE_OK : STORE_NOT_FOUND;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What session.c, commit.c and key_iterator.c share about a session. May use: base, store.
+#ifndef KVFENCE_STORE_SESSION_INTERNAL_H
+#define KVFENCE_STORE_SESSION_INTERNAL_H
+
+#include "base/buffer.h"
+#include "store/session.h"
+#include "store/store_internal.h"
+
+enum session_state { SESSION_IDLE, SESSION_WRITING, SESSION_WRITING_EXCLUSIVE };
+
+struct store_session {
+    struct store *store;
+    size_t index;
+    struct session_counters *counters;
+    enum session_state state;
+    struct key_lock_set locked;
+
+    rocksdb_writebatch_t *batch;
+    rocksdb_writebatch_wi_t *indexed; // made by the first transaction
+    bool in_transaction;
+    bool batch_is_named; // the log data that Kvrocks starts a batch with has been put
+    size_t staged;
+    size_t staged_at_savepoint;
+
+    bool tracks_keys;
+    bool tracked_all;
+    struct buffer tracked; // length (size_t) and bytes of each staged user key
+    size_t tracked_at_savepoint;
+
+    struct buffer key; // the encoded key of the current call
+    rocksdb_readoptions_t *read;
+    rocksdb_readoptions_t *read_snapshot;
+    const rocksdb_snapshot_t *snapshot;
+
+    bool round_read, round_wrote;
+    char error[STORE_ERROR_SIZE];
+    char settle_error[STORE_ERROR_SIZE];
+};
+
+// The read options that the session's reads use now.
+const rocksdb_readoptions_t *session_read_options(const struct store_session *session);
+
+// Keeps RocksDB's error text for session_error(), frees it, and returns STORE_FAILED.
+enum store_status session_failed(struct store_session *session, const char *what, char *reason);
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening, closing and watching over the database. Uses: base, the other files of store/.
+#include "store/store.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+// The names of all families to open: ours, and whatever else the database has, which RocksDB insists on.
+struct family_list {
+    const char **names;
+    const rocksdb_options_t **options;
+    size_t count;
+};
+
+static bool is_ours(const char *name) {
+    for (int family = 0; family < FAMILY_COUNT; family++) {
+        if (strcmp(name, column_family_name((enum column_family)family)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void list_families(const struct store *store, char **existing, size_t existing_count,
+                          struct family_list *list) {
+    list->names = memory_allocate((FAMILY_COUNT + existing_count) * sizeof(*list->names));
+    list->options = memory_allocate((FAMILY_COUNT + existing_count) * sizeof(rocksdb_options_t *));
+    for (list->count = 0; list->count < FAMILY_COUNT; list->count++) {
+        list->names[list->count] = column_family_name((enum column_family)list->count);
+        list->options[list->count] = store->options.families[list->count];
+    }
+    for (size_t i = 0; i < existing_count; i++) {
+        if (is_ours(existing[i]))
+            continue;
+        list->names[list->count] = existing[i];
+        list->options[list->count] = store->options.families[FAMILY_DEFAULT];
+        list->count++;
+    }
+}
+
+// RocksDB's reasons in words that tell the operator what to do.
+static void explain_open_error(const char *directory, const char *reason, char error[STORE_ERROR_SIZE]) {
+    const char *advice = "";
+    if (strstr(reason, "lock") != NULL || strstr(reason, "LOCK") != NULL)
+        advice = ": another process is using this data directory; stop it or choose another 'dir'";
+    else if (strstr(reason, "Corruption") != NULL)
+        advice =
+            ": the database is damaged; restore a backup, or let this node copy the data from its master";
+    else if (strstr(reason, "No space left") != NULL)
+        advice = ": the disk is full; free some space and start again";
+    else if (strstr(reason, "Permission denied") != NULL)
+        advice = ": the user that runs the server may not write there";
+    (void)snprintf(error, STORE_ERROR_SIZE, "cannot open the database in '%s'%s (%s)", directory, advice,
+                   reason);
+}
+
+static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
+    char *reason = NULL;
+    size_t existing_count = 0;
+    char **existing =
+        rocksdb_list_column_families(store->options.database, store->directory, &existing_count, &reason);
+    if (reason != NULL) { // there is no database yet; if it is a damaged one, opening it says so
+        free(reason);
+        reason = NULL;
+        existing = NULL;
+        existing_count = 0;
+    }
+    struct family_list list = {0};
+    list_families(store, existing, existing_count, &list);
+    rocksdb_column_family_handle_t **handles = memory_allocate_zeroed(list.count, sizeof(*handles));
+    store->database = rocksdb_open_column_families(store->options.database, store->directory, (int)list.count,
+                                                   list.names, list.options, handles, &reason);
+    if (reason != NULL) {
+        explain_open_error(store->directory, reason, error);
+        free(reason);
+        store->database = NULL;
+    } else {
+        memcpy(store->families, handles, sizeof(store->families));
+        store->unknown_family_count = list.count - FAMILY_COUNT;
+        store->unknown_families =
+            memory_copy(handles + FAMILY_COUNT, store->unknown_family_count * sizeof(*handles));
+        if (store->unknown_family_count != 0)
+            log_info(
+                "the database has %zu column families that this version does not know; they are left alone",
+                store->unknown_family_count);
+    }
+    free(handles);
+    free(list.names);
+    free(list.options);
+    if (existing != NULL)
+        rocksdb_list_column_families_destroy(existing, existing_count);
+    return store->database != NULL;
+}
+
+// Creates the directory and its parents.
+static bool make_directory(const char *path, char error[STORE_ERROR_SIZE]) {
+    char *copy = memory_copy_text(path);
+    bool made = true;
+    for (char *at = copy + 1; made; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char kept = *at;
+        *at = '\0';
+        if (mkdir(copy, 0750) != 0 && errno != EEXIST) {
+            (void)snprintf(error, STORE_ERROR_SIZE, "cannot create the data directory '%s': %s", copy,
+                           strerror(errno));
+            made = false;
+        }
+        *at = kept;
+        if (kept == '\0')
+            break;
+    }
+    free(copy);
+    return made;
+}
+
+// The first key that no longer starts with the prefix. The prefix starts with a length below 255, so there is
+// one.
+static void prefix_end(const struct buffer *prefix, struct buffer *end) {
+    buffer_append(end, buffer_bytes(prefix));
+    for (size_t i = end->length; i-- > 0;) {
+        unsigned char last = (unsigned char)end->data[i];
+        end->length = i + 1;
+        if (last != 0xff) {
+            end->data[i] = (char)(last + 1);
+            return;
+        }
+    }
+}
+
+static void set_layout(struct store *store, const struct key_layout *layout) {
+    buffer_append(&store->name_space, layout->name_space);
+    store->layout =
+        (struct key_layout){.name_space = buffer_bytes(&store->name_space), .with_slot = layout->with_slot};
+    encode_namespace_prefix(&store->namespace_prefix, &store->layout);
+    prefix_end(&store->namespace_prefix, &store->namespace_end);
+}
+
+bool store_open(const struct store_config *config, struct store **out, char error[STORE_ERROR_SIZE]) {
+    *out = NULL;
+    if (config->directory == NULL || config->directory[0] == '\0') {
+        (void)snprintf(error, STORE_ERROR_SIZE, "no data directory was given");
+        return false;
+    }
+    if (!make_directory(config->directory, error))
+        return false;
+    struct store *store = aligned_alloc(alignof(struct store), sizeof(*store));
+    if (store == NULL) {
+        (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
+        return false;
+    }
+    memset(store, 0, sizeof(*store));
+    store->directory = memory_copy_text(config->directory);
+    set_layout(store, &config->layout);
+    store->check = config->check;
+    store->check_context = config->check_context;
+    store->sync = config->tuning.write_sync;
+    store->wal_off = config->tuning.write_disable_wal;
+    store->sessions = config->sessions;
+    store->disk_reserve_bytes = config->disk_reserve_bytes;
+    store->size_limit_bytes = config->size_limit_bytes;
+    store->counters =
+        aligned_alloc(alignof(struct session_counters), config->sessions * sizeof(*store->counters));
+    store->locks = key_locks_open();
+    store->guard = role_guard_open(config->sessions);
+    store->filters = compaction_filters_open(config->layout.with_slot);
+    pthread_mutex_init(&store->flush_lock, NULL);
+    store_options_open(&config->tuning, store->filters, &store->options);
+    if (store->counters == NULL) {
+        (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
+        store_close(store);
+        return false;
+    }
+    memset(store->counters, 0, config->sessions * sizeof(*store->counters));
+    if (!open_database(store, error)) {
+        store_close(store);
+        return false;
+    }
+    compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA]);
+    atomic_store(&store->flushed_sequence, rocksdb_get_latest_sequence_number(store->database));
+    store_tick(store);
+    *out = store;
+    return true;
+}
+
+static void close_database(struct store *store) {
+    if (store->database == NULL)
+        return;
+    char *reason = NULL;
+    if (!store->wal_off) {
+        rocksdb_flush_wal(store->database, 1, &reason);
+        if (reason != NULL)
+            log_error("the write-ahead log could not be flushed while closing: %s", reason);
+        free(reason);
+    }
+    compaction_filters_attach(store->filters, NULL, NULL);
+    rocksdb_cancel_all_background_work(store->database, 1);
+    for (int family = 0; family < FAMILY_COUNT; family++)
+        rocksdb_column_family_handle_destroy(store->families[family]);
+    for (size_t i = 0; i < store->unknown_family_count; i++)
+        rocksdb_column_family_handle_destroy(store->unknown_families[i]);
+    rocksdb_close(store->database);
+}
+
+void store_close(struct store *store) {
+    if (store == NULL)
+        return;
+    close_database(store);
+    store_options_close(&store->options);
+    compaction_filters_close(store->filters);
+    role_guard_close(store->guard);
+    key_locks_close(store->locks);
+    pthread_mutex_destroy(&store->flush_lock);
+    free(store->unknown_families);
+    free(store->counters);
+    buffer_release(&store->namespace_prefix);
+    buffer_release(&store->namespace_end);
+    buffer_release(&store->name_space);
+    free(store->directory);
+    free(store);
+}
+
+const struct key_layout *store_layout(const struct store *store) {
+    return &store->layout;
+}
+
+uint64_t store_latest_sequence(const struct store *store) {
+    return rocksdb_get_latest_sequence_number(store->database);
+}
+
+void store_note_health(struct store *store, const char *what, const char *error) {
+    bool was = atomic_load_explicit(&store->unhealthy, memory_order_relaxed);
+    if (was == (error != NULL))
+        return;
+    if (atomic_exchange(&store->unhealthy, error != NULL) == (error != NULL))
+        return;
+    if (error != NULL)
+        log_error("%s: %s. Clients get errors for their writes until this is mended; a full disk is noticed "
+                  "within seconds after space is freed, any other error needs a restart",
+                  what, error);
+    else
+        log_info("the database takes writes again");
+}

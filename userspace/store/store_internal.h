@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of store/ know of an open store and nobody else does. May use: base, store.
+#ifndef KVFENCE_STORE_STORE_INTERNAL_H
+#define KVFENCE_STORE_STORE_INTERNAL_H
+
+#include "base/buffer.h"
+#include "store/compaction_filter.h"
+#include "store/key_locks.h"
+#include "store/options.h"
+#include "store/role_guard.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+// A session's counters: written by its thread alone, summed by whoever asks.
+struct session_counters {
+    alignas(64) _Atomic uint64_t commits;
+    _Atomic uint64_t refused, late, failed, wal_flushes, hits, misses, expired_reads;
+};
+
+enum store_fullness { STORE_HAS_ROOM, STORE_DISK_LOW, STORE_OVER_LIMIT };
+
+struct store {
+    rocksdb_t *database;
+    rocksdb_column_family_handle_t *families[FAMILY_COUNT];
+    rocksdb_column_family_handle_t **unknown_families; // made by a newer Kvrocks: kept open, never touched
+    size_t unknown_family_count;
+    struct store_options options;
+    struct compaction_filters *filters;
+    struct key_layout layout;
+    struct buffer namespace_prefix; // what all metadata keys of the namespace start with
+    struct buffer namespace_end;    // the first key behind them
+    struct buffer name_space;       // backs layout.name_space
+    char *directory;
+    struct key_locks *locks;
+    struct role_guard *guard;
+    store_check_function *check;
+    void *check_context;
+    bool sync;
+    bool wal_off;
+    struct session_counters *counters; // one a session
+    size_t sessions;
+
+    alignas(64) _Atomic uint64_t flushed_sequence; // everything up to it is in the WAL file
+    pthread_mutex_t flush_lock;
+
+    alignas(64) _Atomic int fullness; // enum store_fullness
+    _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
+    _Atomic uint64_t database_bytes, disk_capacity, disk_used, disk_free;
+    _Atomic bool unhealthy; // RocksDB has refused a write or a flush, and none has passed since
+};
+
+// Remembers, and logs when it changes, whether RocksDB takes writes. `error` is NULL when one has passed.
+// Thread-safe.
+void store_note_health(struct store *store, const char *what, const char *error);
+
+#endif
