@@ -53,7 +53,7 @@ void latency_histograms_add(struct latency_histograms *histograms, size_t comman
     struct histogram *histogram = atomic_load_explicit(&histograms->commands[command], memory_order_relaxed);
     if (histogram == NULL)
         histogram = make_histogram(histograms, command);
-    stats_add(&histogram->counts[bucket_of(microseconds)], 1);
+    counter_add(&histogram->counts[bucket_of(microseconds)], 1);
 }
 
 void latency_histograms_reset(struct latency_histograms *histograms) {
@@ -70,7 +70,7 @@ void latency_histograms_sum(const struct latency_histograms *histograms, size_t 
     const struct histogram *histogram =
         atomic_load_explicit(&histograms->commands[command], memory_order_acquire);
     for (size_t bucket = 0; histogram != NULL && bucket < LATENCY_BUCKETS; bucket++)
-        sum[bucket] += stats_read(&histogram->counts[bucket]);
+        sum[bucket] += counter_read(&histogram->counts[bucket]);
 }
 
 uint64_t latency_bucket_limit(size_t bucket) {
