@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// KEYS and SCAN. A cursor stands for the last key that was looked at and the next call goes on after it in
+// key order: whatever happens to other keys between, one that lives through the whole scan is met. Uses:
+// arguments, scan_range, session, scan_cursors, glob.
+#include "base/glob.h"
+#include "base/number.h"
+#include "commands/arguments.h"
+#include "commands/handlers.h"
+#include "commands/scan_range.h"
+#include "server/scan_cursors.h"
+#include "server/server.h"
+
+static bool keys_with_slots(const struct command_context *context) {
+    return store_layout(session_store(context->session))->with_slot;
+}
+
+void command_keys(struct command_context *context) {
+    struct bytes pattern = context->arguments[1];
+    struct scan_range range = scan_range_of(pattern, keys_with_slots(context));
+    struct key_iterator *iterator = key_iterator_open(context->session, context->now);
+    key_iterator_seek(iterator, range.start, false);
+    struct output_mark mark = output_mark(&context->reply->output);
+    struct output_block *header = reply_deferred_begin(context->reply);
+    struct bytes key;
+    struct metadata metadata;
+    size_t found = 0;
+    while (key_iterator_next(iterator, &key, &metadata, NULL) && scan_range_covers(&range, key)) {
+        if (!glob_match(pattern, key, false))
+            continue;
+        reply_bulk(context->reply, key);
+        found++;
+    }
+    reply_array_end(context->reply, header, found);
+    enum store_status status = key_iterator_status(iterator);
+    if (status != STORE_OK) {
+        output_truncate(&context->reply->output, mark);
+        reply_store_error(context, status);
+    }
+    key_iterator_close(iterator);
+}
+
+struct scan_options {
+    struct bytes pattern, type; // NULL data: not given
+    int64_t count;
+};
+
+static bool read_options(struct command_context *context, struct scan_options *options) {
+    for (size_t i = 2; i < context->count; i += 2) {
+        bool has_value = i + 1 < context->count;
+        if (has_value && argument_is(context, i, "COUNT")) {
+            if (!argument_integer(context, i + 1, &options->count))
+                return false;
+            if (options->count >= 1)
+                continue;
+        } else if (has_value && argument_is(context, i, "MATCH")) {
+            options->pattern = context->arguments[i + 1];
+            continue;
+        } else if (has_value && argument_is(context, i, "TYPE")) {
+            options->type = context->arguments[i + 1];
+            continue;
+        }
+        reply_syntax_error(context);
+        return false;
+    }
+    return true;
+}
+
+enum { KEY_CURSOR_MARK = '_' }; // in front of a cursor that is a key and no number
+
+// Where to go on: *resumes and the key after which, or the beginning. Both kinds of cursor are understood
+// whichever is handed out, so that a scan survives a change of redis-cursor-compatible.
+static bool read_cursor(struct command_context *context, struct buffer *last_key, bool *resumes) {
+    struct bytes cursor = context->arguments[1];
+    uint64_t number = 0;
+    if (cursor.length > 0 && cursor.data[0] == KEY_CURSOR_MARK) {
+        buffer_append(last_key, (struct bytes){.data = cursor.data + 1, .length = cursor.length - 1});
+        *resumes = true;
+        return true;
+    }
+    if (number_read_unsigned(cursor, &number)) {
+        *resumes = number != 0;
+        if (number == 0 || scan_cursors_find(context->server->scan_cursors, number, last_key))
+            return true;
+    }
+    reply_error(context->reply, "ERR invalid cursor");
+    return false;
+}
+
+static void reply_cursor(struct command_context *context, struct bytes last_key) {
+    struct buffer cursor = {0};
+    if (config_yes(context->server->config, CONFIG_REDIS_CURSOR_COMPATIBLE)) {
+        uint64_t number = scan_cursors_put(context->server->scan_cursors, last_key);
+        buffer_append_format(&cursor, "%llu", (unsigned long long)number);
+    } else {
+        const char mark = KEY_CURSOR_MARK;
+        buffer_append(&cursor, (struct bytes){.data = &mark, .length = 1});
+        buffer_append(&cursor, last_key);
+    }
+    reply_bulk(context->reply, buffer_bytes(&cursor));
+    buffer_release(&cursor);
+}
+
+static bool wanted(const struct scan_options *options, struct bytes key, enum value_type type) {
+    if (options->type.data != NULL && !bytes_equal_text_nocase(options->type, value_type_name(type)))
+        return false;
+    return options->pattern.data == NULL || glob_match(options->pattern, key, false);
+}
+
+// What one call has found. The keys wait in a reply of their own, because the cursor goes before them and is
+// known after them.
+struct scan_page {
+    struct reply keys;
+    size_t found;
+    struct buffer last_key; // in: where to go on; out: where it stopped
+    bool at_end;
+};
+
+static void position(struct key_iterator *iterator, const struct scan_page *page, bool resumes,
+                     struct scan_range *range) {
+    struct bytes last_key = buffer_bytes(&page->last_key);
+    // Another pattern than the last call's: the cursor may lie anywhere.
+    if (resumes && !scan_range_covers(range, last_key))
+        *range = (struct scan_range){0};
+    key_iterator_seek(iterator, resumes ? last_key : range->start, resumes);
+}
+
+static enum store_status fill_page(struct command_context *context, const struct scan_options *options,
+                                   bool resumes, struct scan_page *page) {
+    struct scan_range range = scan_range_of(options->pattern, keys_with_slots(context));
+    struct key_iterator *iterator = key_iterator_open(context->session, context->now);
+    position(iterator, page, resumes, &range);
+    struct bytes key;
+    struct metadata metadata;
+    size_t examined = 0;
+    while (!page->at_end && examined < (uint64_t)options->count) {
+        page->at_end =
+            !key_iterator_next(iterator, &key, &metadata, &examined) || !scan_range_covers(&range, key);
+        if (page->at_end)
+            break;
+        buffer_clear(&page->last_key);
+        buffer_append(&page->last_key, key);
+        if (!wanted(options, key, metadata.type))
+            continue;
+        reply_bulk(&page->keys, key);
+        page->found++;
+    }
+    enum store_status status = key_iterator_status(iterator);
+    if (status != STORE_OK)
+        reply_store_error(context, status);
+    key_iterator_close(iterator);
+    return status;
+}
+
+static void reply_page(struct command_context *context, struct scan_page *page) {
+    reply_array(context->reply, 2);
+    if (page->at_end)
+        reply_bulk_text(context->reply, "0");
+    else
+        reply_cursor(context, buffer_bytes(&page->last_key));
+    reply_array(context->reply, page->found);
+    output_move(&context->reply->output, &page->keys.output);
+}
+
+void command_scan(struct command_context *context) {
+    enum { DEFAULT_COUNT = 10 };
+    struct scan_options options = {.count = DEFAULT_COUNT};
+    struct scan_page page = {.keys.protocol = context->reply->protocol};
+    bool resumes = false;
+    if (read_cursor(context, &page.last_key, &resumes) && read_options(context, &options) &&
+        fill_page(context, &options, resumes, &page) == STORE_OK)
+        reply_page(context, &page);
+    output_release(&page.keys.output);
+    buffer_release(&page.last_key);
+}
