@@ -59,6 +59,7 @@ integration_tests := $(call programs_in,tests/integration/test_*.c)
 integration_support := $(call objects_of,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))
 fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
+bench_programs := $(call programs_in,tests/bench/bench_*.c)
 fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
 all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
 all_headers := $(sort $(wildcard userspace/*/*.h tests/*/*.h))
@@ -105,6 +106,9 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(unit_support) $(BUILD
 $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(integration_support) \
 		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lcmocka -lhiredis $(LDLIBS)
+
+$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) $(LDLIBS)
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o \
 		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
@@ -194,8 +198,11 @@ fuzz-here: $(fuzzers)
 	done
 
 .PHONY: bench
-bench: $(BUILD)/kvfenced ## measures: every script of tests/bench, one after the other
-	@for script in $(sort $(wildcard tests/bench/*.sh)); do KVFENCED=$(abspath $(BUILD)/kvfenced) bash $$script; done
+bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script of tests/bench, one after the other
+	@for program in $(bench_programs); do printf '== %s\n' $$program; $$program; done
+	@for script in $(sort $(wildcard tests/bench/*.sh)); do \
+		printf '== %s\n' $$script; KVFENCED=$(abspath $(BUILD)/kvfenced) bash $$script; \
+	done
 
 ##@ Look
 
