@@ -12,10 +12,10 @@
 
 enum { PIPELINE = 16, ROUNDS = 100 * 1000, RUNS = 7 };
 
-static const struct request_limits limits = {.bulk_length = 512 * 1024 * 1024,
-                                             .arguments = 1024 * 1024,
-                                             .inline_length = 64 * 1024,
-                                             .total_length = 1024 * 1024 * 1024};
+static const struct request_limits limits = {.bulk_length = 512UL * 1024 * 1024,
+                                             .arguments = 1024UL * 1024,
+                                             .inline_length = 64UL * 1024,
+                                             .total_length = 1024UL * 1024 * 1024};
 
 static double now_ns(void) {
     struct timespec now;

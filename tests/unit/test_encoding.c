@@ -235,7 +235,7 @@ static int compare_versions(const void *a, const void *b) {
 
 static void versions_are_never_the_same_in_any_thread(void **state) {
     (void)state;
-    size_t count = VERSION_THREADS * VERSIONS_EACH;
+    size_t count = (size_t)VERSION_THREADS * VERSIONS_EACH;
     uint64_t *versions = calloc(count, sizeof *versions);
     assert_non_null(versions);
     pthread_t threads[VERSION_THREADS];
@@ -262,8 +262,8 @@ static void doubles_have_the_bytes_of_kvrocks(void **state) {
         {1.0, "\xbf\xf0\0\0\0\0\0\0"},
         {-1.0, "\x40\x0f\xff\xff\xff\xff\xff\xff"},
         {-0.0, "\x7f\xff\xff\xff\xff\xff\xff\xff"},
-        {INFINITY, "\xff\xf0\0\0\0\0\0\0"},
-        {-INFINITY, "\0\x0f\xff\xff\xff\xff\xff\xff"},
+        {HUGE_VAL, "\xff\xf0\0\0\0\0\0\0"},
+        {-HUGE_VAL, "\0\x0f\xff\xff\xff\xff\xff\xff"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char out[ENCODED_DOUBLE_SIZE];

@@ -88,7 +88,7 @@ static int by_code(const void *a, const void *b) {
 
 void error_stats_each(struct error_stats *stats,
                       void (*each)(void *context, const char *code, uint64_t count), void *context) {
-    struct shown shown[MOST_CODES];
+    struct shown shown[MOST_CODES] = {0};
     size_t count = 0;
     size_t used = atomic_load_explicit(&stats->used, memory_order_acquire);
     for (size_t i = 0; i < used; i++) {

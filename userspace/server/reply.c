@@ -177,8 +177,9 @@ static const struct aggregate push = {'>', 1};
 
 static inline char *write_aggregate(const struct reply *reply, char *to, struct aggregate kind,
                                     size_t count) {
-    bool is_resp3 = reply->protocol == 3;
-    return write_header(to, is_resp3 ? kind.type : '*', (int64_t)(is_resp3 ? count : count * kind.elements));
+    if (reply->protocol == 3)
+        return write_header(to, kind.type, (int64_t)count);
+    return write_header(to, '*', (int64_t)(count * kind.elements));
 }
 
 static inline void append_aggregate(struct reply *reply, struct aggregate kind, size_t count) {
