@@ -190,13 +190,16 @@ static bool replace_file(const char *path, struct bytes text) {
 static bool rewrite_file(const struct config *config, char error[CONFIG_ERROR_SIZE]) {
     struct buffer old_text = {0};
     struct buffer new_text = {0};
-    bool right = config_read_file(config->path, &old_text, error);
+    char reason[CONFIG_ERROR_SIZE];
+    bool right = config_read_file(config->path, &old_text, reason);
     if (right) {
         config_rewrite_text(config, buffer_bytes(&old_text), &new_text);
         right = replace_file(config->path, buffer_bytes(&new_text));
         if (!right)
-            (void)snprintf(error, CONFIG_ERROR_SIZE, "Rewriting config file: %s", strerror(errno));
+            (void)snprintf(reason, sizeof(reason), "%.300s: %s", config->path, strerror(errno));
     }
+    if (!right)
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "Rewriting config file: %.400s", reason);
     buffer_release(&old_text);
     buffer_release(&new_text);
     return right;
