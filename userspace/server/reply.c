@@ -95,8 +95,8 @@ void reply_error_format(struct reply *reply, const char *format, ...) {
     va_start(arguments, format);
     int length = vsnprintf(small, sizeof(small), format, arguments);
     va_end(arguments);
-    if (length < 0) // it would be longer than INT_MAX
-        length = snprintf(small, sizeof(small), "ERR the error is too long to be told");
+    if (length < 0) // more than INT_MAX bytes, for example
+        length = snprintf(small, sizeof(small), "ERR the error's text cannot be formatted");
     if ((size_t)length >= sizeof(small)) {
         text = memory_allocate((size_t)length + 1);
         va_start(arguments, format);
