@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "store/session_internal.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,7 +15,9 @@ struct key_iterator {
     rocksdb_readoptions_t *options;
     rocksdb_iterator_t *entries;
     wall_ms_t now;
-    bool fresh; // the entry under the iterator has not been handed out yet
+    bool fresh;  // the entry under the iterator has not been handed out yet
+    size_t left; // how many more entries may be looked at
+    bool stopped;
 };
 
 struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t now) {
@@ -22,6 +25,7 @@ struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t 
     struct key_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->now = now;
+    iterator->left = SIZE_MAX;
     session->round_read = true;
     iterator->options = rocksdb_readoptions_create();
     if (session->snapshot != NULL)
@@ -45,7 +49,7 @@ static bool entry_is(const struct key_iterator *iterator, struct bytes raw) {
 void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool after) {
     struct store *store = iterator->session->store;
     struct buffer raw = {0};
-    if (key.length == 0)
+    if (key.length == 0 && !after)
         buffer_append(&raw, buffer_bytes(&store->namespace_prefix));
     else
         encode_metadata_key(&raw, &store->layout, key);
@@ -56,18 +60,21 @@ void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool aft
     buffer_release(&raw);
 }
 
-// Decodes the entry under the iterator. False if it is no living key of the namespace.
-static bool decode_entry(const struct key_iterator *iterator, struct bytes *key, struct metadata *metadata) {
-    size_t key_length = 0;
-    size_t value_length = 0;
-    const char *raw_key = rocksdb_iter_key(iterator->entries, &key_length);
-    const char *raw_value = rocksdb_iter_value(iterator->entries, &value_length);
+// The name of the entry under the iterator. False if it is no key of the namespace.
+static bool decode_name(const struct key_iterator *iterator, struct bytes *key) {
+    const struct key_layout *layout = &iterator->session->store->layout;
     struct bytes name_space;
-    if (!decode_metadata_key((struct bytes){raw_key, key_length}, iterator->session->store->layout.with_slot,
-                             &name_space, key) ||
-        !bytes_equal(name_space, iterator->session->store->layout.name_space))
-        return false;
-    return decode_metadata((struct bytes){raw_value, value_length}, metadata) &&
+    size_t length = 0;
+    const char *raw = rocksdb_iter_key(iterator->entries, &length);
+    return decode_metadata_key((struct bytes){raw, length}, layout->with_slot, &name_space, key) &&
+           bytes_equal(name_space, layout->name_space);
+}
+
+// False if the entry under the iterator is dead, or cannot be understood.
+static bool decode_living(const struct key_iterator *iterator, struct metadata *metadata) {
+    size_t length = 0;
+    const char *raw = rocksdb_iter_value(iterator->entries, &length);
+    return decode_metadata((struct bytes){raw, length}, metadata) &&
            !metadata_is_dead(metadata, iterator->now);
 }
 
@@ -85,6 +92,9 @@ static bool within_namespace(const struct key_iterator *iterator) {
 bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
                        size_t *examined) {
     for (;;) {
+        iterator->stopped = iterator->left == 0;
+        if (iterator->stopped)
+            return false;
         if (!iterator->fresh && rocksdb_iter_valid(iterator->entries))
             rocksdb_iter_next(iterator->entries);
         iterator->fresh = false;
@@ -92,9 +102,20 @@ bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct 
             return false;
         if (examined != NULL)
             (*examined)++;
-        if (decode_entry(iterator, key, metadata))
+        if (!decode_name(iterator, key))
+            continue;
+        iterator->left--;
+        if (decode_living(iterator, metadata))
             return true;
     }
+}
+
+void key_iterator_limit(struct key_iterator *iterator, size_t entries) {
+    iterator->left = entries;
+}
+
+bool key_iterator_stopped(const struct key_iterator *iterator, struct bytes *last) {
+    return iterator->stopped && decode_name(iterator, last);
 }
 
 enum store_status key_iterator_status(struct key_iterator *iterator) {

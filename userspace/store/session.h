@@ -143,6 +143,12 @@ void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool aft
 // at.
 bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
                        size_t *examined);
+// Lets key_iterator_next() look at no more than so many further entries, so that it cannot take long however
+// many dead ones there are.
+void key_iterator_limit(struct key_iterator *iterator, size_t entries);
+// True if it was the limit that made key_iterator_next() return false. *last is then the name of the last key
+// looked at, dead or alive, valid until the next call: the walk can go on after it.
+bool key_iterator_stopped(const struct key_iterator *iterator, struct bytes *last);
 enum store_status key_iterator_status(struct key_iterator *iterator); // STORE_OK or STORE_FAILED
 void key_iterator_close(struct key_iterator *iterator);
 
