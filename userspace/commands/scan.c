@@ -130,16 +130,10 @@ static enum store_status fill_page(struct command_context *context, const struct
     struct scan_range range = scan_range_of(options->pattern, keys_with_slots(context));
     struct key_iterator *iterator = key_iterator_open(context->session, context->now);
     position(iterator, page, resumes, &range);
+    key_iterator_limit(iterator, (size_t)options->count);
     struct bytes key;
     struct metadata metadata;
-    size_t examined = 0;
-    while (!page->at_end && examined < (uint64_t)options->count) {
-        page->at_end =
-            !key_iterator_next(iterator, &key, &metadata, &examined) || !scan_range_covers(&range, key);
-        if (page->at_end)
-            break;
-        buffer_clear(&page->last_key);
-        buffer_append(&page->last_key, key);
+    while (key_iterator_next(iterator, &key, &metadata, NULL) && scan_range_covers(&range, key)) {
         if (!wanted(options, key, metadata.type))
             continue;
         reply_bulk(&page->keys, key);
@@ -148,6 +142,10 @@ static enum store_status fill_page(struct command_context *context, const struct
     enum store_status status = key_iterator_status(iterator);
     if (status != STORE_OK)
         reply_store_error(context, status);
+    page->at_end = !key_iterator_stopped(iterator, &key) || !scan_range_covers(&range, key);
+    buffer_clear(&page->last_key);
+    if (!page->at_end)
+        buffer_append(&page->last_key, key);
     key_iterator_close(iterator);
     return status;
 }
