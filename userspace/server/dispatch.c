@@ -8,6 +8,7 @@
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
 #include "server/latency.h"
+#include "server/latency_histogram.h"
 #include "server/monitor.h"
 #include "server/server.h"
 #include "server/slow_log.h"
@@ -225,6 +226,7 @@ void dispatch_account(struct command_context *context, uint64_t started_us, bool
     counter_add(&stats->commands, 1);
     counter_add(&own->calls, 1);
     counter_add(&own->microseconds, microseconds);
+    latency_histograms_add(stats->histograms, context->command->index, microseconds);
     if (failed) {
         counter_add(&own->failed, 1);
         count_error(context->client);

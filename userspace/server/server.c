@@ -6,10 +6,13 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "server/authentication.h"
 #include "server/background.h"
 #include "server/error_stats.h"
 #include "server/latency.h"
+#include "server/latency_histogram.h"
 #include "server/listener.h"
+#include "server/memory_use.h"
 #include "server/rate_sampler.h"
 #include "server/scan_cursors.h"
 #include "server/slow_log.h"
@@ -99,6 +102,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->watch_table = watch_table_open();
     server->scan_cursors = scan_cursors_open();
     server->error_stats = error_stats_open();
+    server->authentication = authentication_open(server->config);
     server->rates = memory_allocate_zeroed(1, sizeof(*server->rates));
     if (!open_store(server, setup, error))
         return false;
@@ -120,8 +124,10 @@ struct server *server_open(const struct server_setup *setup, char error[SERVER_E
     server->request_shutdown_context = setup->request_shutdown_context;
     pthread_mutex_init(&server->registry_lock, NULL);
     note_start(server);
-    if (open_parts(server, setup, error))
+    if (open_parts(server, setup, error)) {
+        server->started_memory = memory_use_now().resident;
         return server;
+    }
     server_close(server);
     return NULL;
 }
@@ -136,6 +142,7 @@ void server_close(struct server *server) {
         worker_close(server->workers[i]);
     session_close(server->background_session);
     store_close(server->store);
+    authentication_close(server->authentication);
     error_stats_close(server->error_stats);
     scan_cursors_close(server->scan_cursors);
     watch_table_close(server->watch_table);
@@ -211,6 +218,7 @@ static void reset_worker_stats(struct worker *worker, void *argument) {
                                           &stats->timeout_closed,  &stats->rounds,      &stats->errors};
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
         counter_reset(counters[i]);
+    latency_histograms_reset(stats->histograms);
     size_t commands = command_table_count(worker_server(worker)->commands);
     for (size_t i = 0; i < commands; i++) {
         counter_reset(&stats->by_command[i].calls);

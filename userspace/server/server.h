@@ -14,15 +14,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct background;   // server/background.h
-struct latency;      // server/latency.h
-struct listener;     // server/listener.h
-struct slow_log;     // server/slow_log.h
-struct watch_table;  // server/watch_table.h
-struct scan_cursors; // server/scan_cursors.h
-struct error_stats;  // server/error_stats.h
-struct followed;     // server/tuning.h
-struct server_rates; // server/server.c
+struct authentication; // server/authentication.h
+struct background;     // server/background.h
+struct latency;        // server/latency.h
+struct listener;       // server/listener.h
+struct slow_log;       // server/slow_log.h
+struct watch_table;    // server/watch_table.h
+struct scan_cursors;   // server/scan_cursors.h
+struct error_stats;    // server/error_stats.h
+struct followed;       // server/tuning.h
+struct server_rates;   // server/server.c
 
 // CLIENT PAUSE. Written under pause_lock, read by every dispatch.
 enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
@@ -40,6 +41,7 @@ struct server {
     struct watch_table *watch_table;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
+    struct authentication *authentication;
     struct server_rates *rates;
     struct followed *followed;
     struct store_session *background_session;
@@ -58,6 +60,7 @@ struct server {
     wall_ms_t started_at;
     uint64_t started_us; // clock_duration_us()
     char *executable;
+    uint64_t started_memory; // resident bytes when it had been opened
     _Atomic bool shutting_down;
 
     // Rates, sampled by the main loop; relaxed.

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct latency_histograms; // server/latency_histogram.h
+
 struct command_stats {
     _Atomic uint64_t calls, microseconds, rejected, failed;
 };
@@ -23,6 +25,7 @@ struct worker_stats {
     _Atomic uint64_t rounds;
     _Atomic uint64_t errors;
     struct command_stats *by_command; // by struct command's index
+    struct latency_histograms *histograms;
 };
 
 #endif

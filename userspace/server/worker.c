@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/connection.h"
+#include "server/latency_histogram.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -302,6 +303,7 @@ struct worker *worker_open(struct server *server, size_t index) {
     worker->mailbox.wake_fd = -1;
     worker->round_time = clock_wall_ms();
     worker->scratch = memory_allocate(SCRATCH_SIZE);
+    worker->stats.histograms = latency_histograms_open(command_table_count(server->commands));
     worker->stats.by_command =
         memory_allocate_zeroed(command_table_count(server->commands), sizeof(*worker->stats.by_command));
     worker->session = session_open(server->store, index);
@@ -338,6 +340,7 @@ void worker_close(struct worker *worker) {
     pthread_mutex_destroy(&worker->mailbox.lock);
     free(worker->mailbox.letters);
     free(worker->stats.by_command);
+    latency_histograms_close(worker->stats.histograms);
     free(worker->scratch);
     free(worker);
 }
