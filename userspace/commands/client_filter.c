@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Filters over clients. Uses: arguments, server/client.
+#include "commands/client_filter.h"
+
+#include "commands/arguments.h"
+
+bool client_type_argument(struct command_context *context, size_t index, enum client_type *type) {
+    static const struct {
+        const char *word;
+        enum client_type type;
+    } types[] = {{"normal", CLIENT_TYPE_NORMAL},
+                 {"master", CLIENT_TYPE_MASTER},
+                 {"replica", CLIENT_TYPE_REPLICA},
+                 {"slave", CLIENT_TYPE_REPLICA},
+                 {"pubsub", CLIENT_TYPE_PUBSUB}};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (argument_is(context, index, types[i].word)) {
+            *type = types[i].type;
+            return true;
+        }
+    }
+    struct bytes word = context->arguments[index];
+    reply_error_format(context->reply, "ERR Unknown client type '%.*s'", (int)word.length, word.data);
+    return false;
+}
+
+static bool has_id(const struct client_filter *filter, uint64_t id) {
+    for (size_t i = 0; i < filter->id_count; i++) {
+        if (filter->ids[i] == id)
+            return true;
+    }
+    return filter->id_count == 0;
+}
+
+static bool has_address(struct bytes wanted, const char *address) {
+    return wanted.data == NULL || bytes_equal(wanted, bytes_from_text(address));
+}
+
+bool client_filter_matches(const struct client_filter *filter, const struct client *client) {
+    return client->id != filter->skipped_id && has_id(filter, client->id) &&
+           (filter->type == CLIENT_TYPE_ANY || filter->type == CLIENT_TYPE_NORMAL) &&
+           has_address(filter->address, client->address) &&
+           has_address(filter->local_address, client->local_address) &&
+           (filter->connected_before == 0 || client->connected_at <= filter->connected_before);
+}

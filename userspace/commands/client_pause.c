@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CLIENT PAUSE, UNPAUSE and UNBLOCK: making connections wait and letting them go on. Uses: arguments,
+// server/client, server/server, server/worker.
+#include "commands/arguments.h"
+#include "commands/container.h"
+#include "commands/handlers.h"
+#include "server/client.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+// A pause that is on is only made longer and stricter, so that two operators do not cut each other's short.
+static void pause_at_least(struct server *server, enum pause_mode mode, wall_ms_t until, wall_ms_t now) {
+    pthread_mutex_lock(&server->registry_lock);
+    bool over = atomic_load(&server->pause_until_ms) <= now;
+    if (over || (int)mode > atomic_load(&server->pause_mode))
+        atomic_store(&server->pause_mode, (int)mode);
+    if (over || until > atomic_load(&server->pause_until_ms))
+        atomic_store(&server->pause_until_ms, until);
+    pthread_mutex_unlock(&server->registry_lock);
+}
+
+void command_client_pause(struct command_context *context) {
+    enum pause_mode mode = PAUSE_ALL;
+    int64_t timeout_ms = 0;
+    if (context->count > 4) {
+        reply_subcommand_syntax_error(context);
+        return;
+    }
+    if (context->count == 4 && argument_is(context, 3, "write")) {
+        mode = PAUSE_WRITE;
+    } else if (context->count == 4 && !argument_is(context, 3, "all")) {
+        reply_error(context->reply, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+        return;
+    }
+    if (!argument_integer_or(context, 2, &timeout_ms, "ERR timeout is not an integer or out of range"))
+        return;
+    if (timeout_ms < 0) {
+        reply_error(context->reply, "ERR timeout is negative");
+        return;
+    }
+    bool forever = timeout_ms > INT64_MAX - context->now;
+    pause_at_least(context->server, mode, forever ? INT64_MAX : context->now + timeout_ms, context->now);
+    reply_ok(context->reply);
+}
+
+static void resume_paused(struct worker *worker, void *argument) {
+    (void)argument;
+    worker_resume_paused(worker);
+}
+
+void command_client_unpause(struct command_context *context) {
+    struct server *server = context->server;
+    pthread_mutex_lock(&server->registry_lock);
+    atomic_store(&server->pause_mode, (int)PAUSE_NONE);
+    atomic_store(&server->pause_until_ms, 0);
+    pthread_mutex_unlock(&server->registry_lock);
+    server_post_all(server, resume_paused, NULL);
+    reply_ok(context->reply);
+}
+
+// No command of this server waits for an element of a key. What waits for the server's own work (SAVE) is not
+// ended before that work is, so there is never anything to unblock.
+void command_client_unblock(struct command_context *context) {
+    int64_t id = 0;
+    if (context->count > 4) {
+        reply_subcommand_syntax_error(context);
+        return;
+    }
+    if (context->count == 4 && !argument_is(context, 3, "timeout") && !argument_is(context, 3, "error")) {
+        reply_error(context->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+        return;
+    }
+    if (argument_integer(context, 2, &id))
+        reply_integer(context->reply, 0);
+}
