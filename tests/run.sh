@@ -13,6 +13,15 @@ set -uo pipefail
 
 build=$1
 shift
+
+# A server that a failed test leaves behind must not keep what this shell inherited, a lock or make's pipes.
+for descriptor in /proc/self/fd/*; do
+    number=${descriptor##*/}
+    if ((number > 2 && number < 255)); then
+        eval "exec $number>&-"
+    fi
+done
+
 source_root=$(cd "$(dirname "$0")/.." && pwd)
 suppressions=$source_root/tests/sanitizers
 logs=$build/test-logs
