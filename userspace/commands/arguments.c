@@ -10,7 +10,7 @@ void reply_syntax_error(struct command_context *context) {
 }
 
 void reply_wrong_type(struct command_context *context) {
-    reply_error(context->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    reply_error(context->reply, WRONG_TYPE_ERROR);
 }
 
 void reply_arity_error(struct command_context *context) {

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#define WRONG_TYPE_ERROR "WRONGTYPE Operation against a key holding the wrong kind of value"
+
 void reply_syntax_error(struct command_context *context);
 void reply_wrong_type(struct command_context *context);
 // "ERR wrong number of arguments for 'mset' command".

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Strings in the store. Uses: arguments, bitmap_segments, config, memory, session.
+#include "commands/string_value.h"
+
+#include "base/memory.h"
+#include "commands/arguments.h"
+#include "commands/bitmap_segments.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+
+// RocksDB's entries stay below 4 GiB; this leaves room for a batch with more than one.
+#define STRING_LENGTH_MAX ((uint64_t)1 << 31)
+
+#define TOO_LONG_ERROR "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+
+enum value_status string_read_any(struct command_context *context, struct bytes key,
+                                  struct store_value *value) {
+    *value = (struct store_value){0};
+    enum store_status status = store_read(context->session, key, context->now, value);
+    if (status == STORE_OK)
+        return VALUE_FOUND;
+    if (status == STORE_NOT_FOUND) {
+        *value = (struct store_value){0};
+        return VALUE_MISSING;
+    }
+    reply_store_error(context, status);
+    return VALUE_FAILED;
+}
+
+static enum value_status refuse(struct command_context *context, const char *wrong_type,
+                                struct store_value *value) {
+    store_value_release(value);
+    *value = (struct store_value){0};
+    if (wrong_type == NULL)
+        return VALUE_MISSING;
+    reply_error(context->reply, wrong_type);
+    return VALUE_FAILED;
+}
+
+static enum value_status read_string(struct command_context *context, struct bytes key,
+                                     struct bitmap_limit limit, const char *wrong_type,
+                                     struct store_value *value) {
+    enum value_status status = string_read_any(context, key, value);
+    if (status != VALUE_FOUND || value->metadata.type == VALUE_STRING)
+        return status;
+    if (value->metadata.type != VALUE_BITMAP)
+        return refuse(context, wrong_type, value);
+    return bitmap_segments_join(context, key, limit, value) ? VALUE_FOUND : VALUE_FAILED;
+}
+
+enum value_status string_read_or(struct command_context *context, struct bytes key, const char *wrong_type,
+                                 struct store_value *value) {
+    int64_t megabytes = config_integer(context->server->config, CONFIG_MAX_BITMAP_TO_STRING_MB);
+    struct bitmap_limit limit = {(uint64_t)megabytes << 20, "ERR The size of the bitmap string exceeds the "
+                                                            "configuration item max-bitmap-to-string-mb"};
+    return read_string(context, key, limit, wrong_type, value);
+}
+
+enum value_status string_read(struct command_context *context, struct bytes key, struct store_value *value) {
+    return string_read_or(context, key, WRONG_TYPE_ERROR, value);
+}
+
+enum value_status string_read_bits(struct command_context *context, struct bytes key,
+                                   struct store_value *value) {
+    struct bitmap_limit limit = {string_length_limit(context), TOO_LONG_ERROR};
+    return read_string(context, key, limit, WRONG_TYPE_ERROR, value);
+}
+
+uint64_t string_length_limit(const struct command_context *context) {
+    uint64_t limit = (uint64_t)config_integer(context->server->config, CONFIG_PROTO_MAX_BULK_LEN);
+    return limit < STRING_LENGTH_MAX ? limit : STRING_LENGTH_MAX;
+}
+
+bool string_check_length(struct command_context *context, uint64_t length) {
+    if (length <= string_length_limit(context))
+        return true;
+    reply_error(context->reply, TOO_LONG_ERROR);
+    return false;
+}
+
+void string_reply(struct command_context *context, struct store_value *value) {
+    if (value->pin == NULL) {
+        reply_bulk(context->reply, value->payload);
+        return;
+    }
+    void (*release)(void *owner) = NULL;
+    void *owner = NULL;
+    struct bytes text = value->payload;
+    store_value_take_pin(value, &release, &owner);
+    reply_bulk_owned(context->reply, text, release, owner);
+}
+
+void string_stage(struct command_context *context, struct bytes key, const struct store_value *old,
+                  struct bytes text) {
+    stage_string(context->session, key, old->metadata.expire_ms, &text, 1);
+}
+
+static const char zeros[64 * 1024];
+
+uint64_t string_stage_overwritten(struct command_context *context, struct bytes key,
+                                  const struct store_value *old, uint64_t offset, struct bytes piece) {
+    struct bytes text = old->payload;
+    uint64_t padding = offset > text.length ? offset - text.length : 0;
+    uint64_t end = offset + piece.length;
+    struct bytes *parts = memory_allocate((padding / sizeof(zeros) + 4) * sizeof(*parts));
+    size_t count = 0;
+    parts[count++] = (struct bytes){text.data, offset < text.length ? offset : text.length};
+    while (padding > 0) {
+        size_t length = padding < sizeof(zeros) ? padding : sizeof(zeros);
+        parts[count++] = (struct bytes){zeros, length};
+        padding -= length;
+    }
+    parts[count++] = piece;
+    if (end < text.length)
+        parts[count++] = (struct bytes){text.data + end, text.length - end};
+    stage_string(context->session, key, old->metadata.expire_ms, parts, count);
+    free(parts);
+    return end > text.length ? end : text.length;
+}
