@@ -299,8 +299,19 @@ static void what_would_be_dangerous_to_ignore_is_refused(void **state) {
                    "some.conf, line 1: 'namespace.tenant': namespaces are not supported yet");
 }
 
+static void a_master_must_have_a_host_and_a_port(void **state) {
+    static const char words[] = "some.conf, line 1: bad value '%s' for 'slaveof': %s";
+    char expected[CONFIG_ERROR_SIZE];
+    (void)snprintf(expected, sizeof(expected), words, "host",
+                   "argument must be a host and a port, or no one");
+    assert_refused(*state, "slaveof host", expected);
+    (void)snprintf(expected, sizeof(expected), words, "host 65536",
+                   "the port must be between 1 and 65535 inclusive");
+    assert_refused(*state, "slaveof host 65536", expected);
+}
+
 static void slaveof_no_one_is_tolerated(void **state) {
-    assert_loads(*state, "slaveof NO ONE");
+    assert_loads(*state, "slaveof host 1\nslaveof NO  ONE\n");
     assert_true(config_validate(*state, error));
 }
 
@@ -410,6 +421,7 @@ int main(void) {
         CASE(wrong_command_lines_are_told),
         CASE(the_defaults_are_valid),
         CASE(what_would_be_dangerous_to_ignore_is_refused),
+        CASE(a_master_must_have_a_host_and_a_port),
         CASE(slaveof_no_one_is_tolerated),
         CASE(level0_triggers_must_be_in_order),
         CASE(a_server_that_listens_nowhere_is_refused),

@@ -55,7 +55,8 @@ static void an_unchanged_configuration_leaves_every_byte(void **state) {
     static const char text[] = "# A comment\n\n  PORT   6667   # why\r\nbind 127.0.0.1 ::1\n\n"
                                "proto-max-bulk-len 512mb # the default\ntimeout 1\ntimeout 2\n"
                                "unixsocketperm 0700\nrename-command A B\nrename-command C \"\"\n"
-                               "client-output-buffer-limit normal 1mb 0 0\nrequirepass 'a # b'\n#end\n";
+                               "client-output-buffer-limit normal 1mb 0 0\nrequirepass 'a # b'\n"
+                               "replicaof no one # for ever\n#end\n";
     load(*state, text);
     assert_rewritten(*state, text, text);
 }

@@ -55,8 +55,6 @@ static bool find_directive(struct bytes name, enum config_id *id, const struct o
 static bool store_value(struct config *config, enum config_id id, struct bytes input,
                         const struct origin *origin, char error[CONFIG_ERROR_SIZE]) {
     const struct directive *directive = directive_at(id);
-    if (id == CONFIG_SLAVEOF && bytes_equal_text_nocase(input, "no one"))
-        input.length = 0;
     struct config_value current = config_fetch(config, id);
     struct config_value value;
     char reason[CONFIG_REASON_SIZE];

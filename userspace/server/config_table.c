@@ -22,6 +22,7 @@
         __VA_ARGS__, NULL                                                                                    \
     }
 #define TEXT          .kind = KIND_TEXT
+#define MASTER        .kind = KIND_MASTER
 #define RENAMES       .kind = KIND_RENAMES
 #define OUTPUT_LIMITS .kind = KIND_OUTPUT_LIMITS
 
@@ -51,8 +52,7 @@ const struct directive *directive_at(enum config_id id) {
 }
 
 bool directive_is_text(const struct directive *directive) {
-    return directive->kind == KIND_TEXT || directive->kind == KIND_RENAMES ||
-           directive->kind == KIND_OUTPUT_LIMITS;
+    return directive->kind >= KIND_TEXT;
 }
 
 bool directive_find(struct bytes name, enum config_id *id) {

@@ -17,7 +17,8 @@ enum directive_kind {
     KIND_SIZE,
     KIND_OCTAL,
     KIND_CHOICE,
-    KIND_TEXT,
+    KIND_TEXT,         // this and what follows is kept as text
+    KIND_MASTER,       // text: "host port", empty for "no one"
     KIND_RENAMES,      // text: "old new" or "old \"\"", a line each
     KIND_OUTPUT_LIMITS // text: "class hard soft seconds", all classes on one line
 };

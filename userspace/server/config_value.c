@@ -126,6 +126,26 @@ static bool parse_text(const struct directive *directive, const char *current, s
     return accept_text(out, &text);
 }
 
+static bool parse_master(const struct directive *directive, const char *current, struct bytes input,
+                         struct config_value *out, char reason[CONFIG_REASON_SIZE]) {
+    (void)directive;
+    (void)current;
+    struct bytes rest = input;
+    struct bytes host, port, more;
+    struct buffer text = {0};
+    if (config_next_word(&rest, &host)) {
+        uint64_t number = 0;
+        if (!config_next_word(&rest, &port) || config_next_word(&rest, &more))
+            return refuse(reason, "argument must be a host and a port, or no one");
+        bool no_one = bytes_equal_text_nocase(host, "no") && bytes_equal_text_nocase(port, "one");
+        if (!no_one && (!number_read_unsigned(port, &number) || number < 1 || number > UINT16_MAX))
+            return refuse(reason, "the port must be between 1 and 65535 inclusive");
+        if (!no_one)
+            buffer_append_format(&text, "%.*s %" PRIu64, (int)host.length, host.data, number);
+    }
+    return accept_text(out, &text);
+}
+
 // Adds one line "old new" to those before.
 static bool parse_rename(const struct directive *directive, const char *current, struct bytes input,
                          struct config_value *out, char reason[CONFIG_REASON_SIZE]) {
@@ -165,9 +185,11 @@ static bool parse_output_limits(const struct directive *directive, const char *c
 }
 
 static parse_function *const parsers[] = {
-    [KIND_YES_NO] = parse_yes_no, [KIND_INTEGER] = parse_integer, [KIND_UNSIGNED] = parse_unsigned,
-    [KIND_SIZE] = parse_size,     [KIND_OCTAL] = parse_octal,     [KIND_CHOICE] = parse_choice,
-    [KIND_TEXT] = parse_text,     [KIND_RENAMES] = parse_rename,  [KIND_OUTPUT_LIMITS] = parse_output_limits,
+    [KIND_YES_NO] = parse_yes_no,     [KIND_INTEGER] = parse_integer,
+    [KIND_UNSIGNED] = parse_unsigned, [KIND_SIZE] = parse_size,
+    [KIND_OCTAL] = parse_octal,       [KIND_CHOICE] = parse_choice,
+    [KIND_TEXT] = parse_text,         [KIND_MASTER] = parse_master,
+    [KIND_RENAMES] = parse_rename,    [KIND_OUTPUT_LIMITS] = parse_output_limits,
 };
 
 bool config_value_parse(const struct directive *directive, const char *current, struct bytes input,
@@ -220,6 +242,7 @@ void config_value_print(const struct directive *directive, const struct config_v
         buffer_append_format(out, "%" PRId64, value->number);
         break;
     case KIND_TEXT:
+    case KIND_MASTER:
     case KIND_RENAMES:
     case KIND_OUTPUT_LIMITS:
         buffer_append_text(out, value->text);
