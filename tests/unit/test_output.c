@@ -206,6 +206,10 @@ static void moving_puts_one_output_behind_another(void **state) {
     assert_int_equal(released, 1);
 }
 
+static size_t random_below(unsigned *seed, size_t bound) {
+    return (size_t)rand_r(seed) % bound;
+}
+
 // An output beside a plain buffer that should hold the same bytes.
 struct model {
     struct output output;
@@ -216,31 +220,34 @@ struct model {
     char text[5000];
 };
 
-static void take_random_step(struct model *model) {
-    struct bytes bytes = {.data = model->text,
-                          .length = (size_t)(rand() % 5 == 0 ? rand() % 5000 : rand() % 50)};
-    switch (rand() % 6) {
+static void truncate_and_mark(struct model *model, bool truncate) {
+    if (truncate) {
+        output_truncate(&model->output, model->mark);
+        model->expected.length = model->marked;
+    }
+    model->mark = output_mark(&model->output);
+    model->marked = model->expected.length;
+}
+
+static void take_random_step(struct model *model, unsigned *seed) {
+    size_t length = random_below(seed, random_below(seed, 5) == 0 ? sizeof(model->text) : 50);
+    struct bytes bytes = {.data = model->text, .length = length};
+    switch (random_below(seed, 6)) {
     case 0:
         output_append_reference(&model->output, bytes, count_release, &model->released);
         model->referred++;
         break;
-    case 1: {
+    case 1:
         bytes.length %= OUTPUT_DEFERRED_SIZE + 1;
         output_fill_deferred(&model->output, output_defer(&model->output), bytes);
         break;
-    }
     case 2:
         bytes.length %= 1025;
         memcpy(output_reserve(&model->output, bytes.length), bytes.data, bytes.length);
         output_advance(&model->output, bytes.length);
         break;
     case 3:
-        if (rand() % 3 == 0) {
-            output_truncate(&model->output, model->mark);
-            model->expected.length = model->marked;
-        }
-        model->mark = output_mark(&model->output);
-        model->marked = model->expected.length;
+        truncate_and_mark(model, random_below(seed, 3) == 0);
         return;
     default:
         output_append(&model->output, bytes);
@@ -250,17 +257,16 @@ static void take_random_step(struct model *model) {
 
 static void random_use_matches_a_plain_buffer(void **state) {
     (void)state;
-    const char *given = getenv("KVFENCE_TEST_SEED");
+    const char *given = getenv("SEED");
     unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-    print_message("seed %u (KVFENCE_TEST_SEED takes it back)\n", seed);
-    srand(seed);
+    print_message("SEED=%u\n", seed);
     for (int round = 0; round < 500; round++) {
         static struct model model;
         model = (struct model){0};
         for (size_t i = 0; i < sizeof(model.text); i++)
-            model.text[i] = (char)('a' + rand() % 26);
-        for (int steps = rand() % 100; steps > 0; steps--)
-            take_random_step(&model);
+            model.text[i] = (char)('a' + random_below(&seed, 26));
+        for (size_t steps = random_below(&seed, 100); steps > 0; steps--)
+            take_random_step(&model, &seed);
         expect_pending(&model.output, buffer_bytes(&model.expected));
         output_release(&model.output);
         assert_int_equal(model.released, model.referred);

@@ -155,16 +155,16 @@ static void any_number_of_pieces_is_sent_at_once(void **state) {
     struct connection connection = connect_pair();
     struct output output = {0};
     int released = 0;
-    enum { PIECES = 500 };
+    enum { PIECES = 500, TOTAL = PIECES * 3 };
     struct buffer expected = {0};
     for (int i = 0; i < PIECES; i++) {
         output_append_reference(&output, BYTES_LITERAL("abc"), count_release, &released);
         buffer_append_text(&expected, "abc");
     }
-    assert_int_equal(output_send(&output, connection.server, SIZE_MAX), PIECES * 3);
+    assert_int_equal(output_send(&output, connection.server, SIZE_MAX), TOTAL);
     assert_int_equal(released, PIECES);
     struct buffer received = {0};
-    receive(connection.client, &received, PIECES * 3);
+    receive(connection.client, &received, TOTAL);
     assert_true(bytes_equal(buffer_bytes(&received), buffer_bytes(&expected)));
     buffer_release(&received);
     buffer_release(&expected);

@@ -16,22 +16,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_LIMIT = 200, MEBIBYTE = 1024 * 1024 };
+enum { IDLE_LIMIT = 200, MEBIBYTE = 1 << 20 };
 
-// One test asks for more memory than there is, which sanitizers take for a mistake unless told.
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "allocator_may_return_null=1";
-}
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) {
-    return "allocator_may_return_null=1";
-}
-
-static const struct request_limits limits = {.bulk_length = 512 * MEBIBYTE,
-                                             .arguments = MEBIBYTE,
-                                             .inline_length = 64 * 1024,
-                                             .total_length = 1024 * MEBIBYTE};
+static const struct request_limits limits = {
+    .bulk_length = 512 << 20, .arguments = 1 << 20, .inline_length = 64 << 10, .total_length = 1 << 30};
 
 struct taken {
     enum request_result result;
@@ -152,7 +140,7 @@ static void a_leftover_is_copied_to_a_buffer_of_its_size(void **state) {
 
 static void a_big_bulk_string_is_read_in_place(void **state) {
     (void)state;
-    enum { LENGTH = 3 * MEBIBYTE };
+    enum { LENGTH = 3 * MEBIBYTE }; // as the header below says
     struct request_parser *parser = request_parser_open();
     struct buffer input = {0};
     buffer_append_text(&input, "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n");
@@ -260,8 +248,8 @@ static void a_buffer_shrinks_when_little_is_left(void **state) {
     struct request_parser *parser = request_parser_open();
     struct buffer input = command_of(200, 10000);
     buffer_append_text(&input, "*1\r\n$4\r\n");
-    assert_int_equal(count_commands(parser, buffer_bytes(&input), 64 * 1024), 1);
-    assert_true(request_parser_memory(parser) < 64 * 1024);
+    assert_int_equal(count_commands(parser, buffer_bytes(&input), 65536), 1);
+    assert_true(request_parser_memory(parser) < 65536);
     assert_int_equal(count_commands(parser, BYTES_LITERAL("PING\r\n"), 1), 1);
     assert_idle(parser);
     buffer_release(&input);
@@ -280,15 +268,16 @@ static void expect_quick(struct bytes input, size_t piece) {
 static void time_grows_with_the_input_only(void **state) {
     (void)state;
     struct buffer many = command_of(MEBIBYTE, 1);
-    expect_quick(buffer_bytes(&many), 64 * 1024);
+    expect_quick(buffer_bytes(&many), 65536);
     expect_quick(buffer_bytes(&many), 1);
     buffer_release(&many);
-    struct buffer long_line = {0};
-    memset(buffer_reserve(&long_line, 64 * 1024), 'x', 64 * 1024);
-    long_line.length = 64 * 1024 - 1;
-    buffer_append_text(&long_line, "\n");
-    expect_quick(buffer_bytes(&long_line), 1);
-    buffer_release(&long_line);
+    enum { LINE = 64 << 10 };
+    struct buffer line = {0};
+    memset(buffer_reserve(&line, LINE), 'x', LINE);
+    line.length = LINE;
+    buffer_append_text(&line, "\n");
+    expect_quick(buffer_bytes(&line), 1);
+    buffer_release(&line);
 }
 
 static void a_backlog_is_worked_off_without_being_moved_each_time(void **state) {

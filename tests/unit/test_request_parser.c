@@ -16,14 +16,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const struct request_limits usual = {.bulk_length = 512 * 1024 * 1024,
-                                            .arguments = 1024 * 1024,
-                                            .inline_length = 64 * 1024,
-                                            .total_length = 1024 * 1024 * 1024};
+static const struct request_limits usual = {
+    .bulk_length = 512 << 20, .arguments = 1 << 20, .inline_length = 64 << 10, .total_length = 1 << 30};
 static const struct request_limits strangers = {.bulk_length = 16384,
                                                 .arguments = 10,
-                                                .inline_length = 64 * 1024,
-                                                .total_length = 1024 * 1024 * 1024,
+                                                .inline_length = 64 << 10,
+                                                .total_length = 1 << 30,
                                                 .before_authentication = true};
 
 // Appends "[word][word]\n" for each command that is there, and "!error\n" if one follows: false then, as the
@@ -276,17 +274,21 @@ static void a_command_is_there_until_it_is_consumed(void **state) {
     request_parser_close(parser);
 }
 
+static size_t random_below(unsigned *seed, size_t bound) {
+    return (size_t)rand_r(seed) % bound;
+}
+
 static void append_fill(struct buffer *buffer, char fill, size_t length) {
     memset(buffer_reserve(buffer, length), fill, length);
     buffer->length += length;
 }
 
-static void append_random_command(struct buffer *input, struct buffer *expected) {
-    int count = rand() % 4 == 0 ? 1 + rand() % 40 : 1 + rand() % 4;
-    buffer_append_format(input, "*%d\r\n", count);
-    for (int i = 0; i < count; i++) {
-        size_t length = (size_t)(rand() % 50 == 0 ? rand() % 200000 : rand() % 30);
-        char fill = (char)('a' + rand() % 26);
+static void append_random_command(unsigned *seed, struct buffer *input, struct buffer *expected) {
+    size_t count = 1 + random_below(seed, random_below(seed, 4) == 0 ? 40 : 4);
+    buffer_append_format(input, "*%zu\r\n", count);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = random_below(seed, random_below(seed, 50) == 0 ? 200000 : 30);
+        char fill = (char)('a' + random_below(seed, 26));
         buffer_append_format(input, "$%zu\r\n", length);
         append_fill(input, fill, length);
         buffer_append_text(input, "\r\n");
@@ -299,16 +301,15 @@ static void append_random_command(struct buffer *input, struct buffer *expected)
 
 static void random_pipelines_survive_random_splitting(void **state) {
     (void)state;
-    const char *given = getenv("KVFENCE_TEST_SEED");
+    const char *given = getenv("SEED");
     unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-    print_message("seed %u (KVFENCE_TEST_SEED takes it back)\n", seed);
-    srand(seed);
+    print_message("SEED=%u\n", seed);
     for (int round = 0; round < 100; round++) {
         struct buffer input = {0};
         struct buffer expected = {0};
-        for (int commands = rand() % 20; commands >= 0; commands--)
-            append_random_command(&input, &expected);
-        size_t piece = 1 + (size_t)rand() % (rand() % 2 == 0 ? 100 : 100000);
+        for (size_t commands = 1 + random_below(&seed, 20); commands > 0; commands--)
+            append_random_command(&seed, &input, &expected);
+        size_t piece = 1 + random_below(&seed, random_below(&seed, 2) == 0 ? 100 : 100000);
         expect_in_pieces(buffer_bytes(&input), piece, &usual, buffer_bytes(&expected));
         buffer_release(&input);
         buffer_release(&expected);
