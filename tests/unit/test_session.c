@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session reads and stages: expiry, transactions, snapshots, iteration.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "store_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int open_store(void **state) {
+    static struct store_fixture fixture;
+    store_fixture_open(&fixture, NULL);
+    *state = &fixture;
+    return 0;
+}
+
+static int close_store(void **state) {
+    store_fixture_close(*state);
+    return 0;
+}
+
+static void set_expiring(struct store_session *session, const char *key, wall_ms_t expire_ms) {
+    struct bytes name = bytes_from_text(key);
+    session_write_begin(session, &name, 1);
+    stage_string(session, name, expire_ms, &name, 1);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+}
+
+static void a_key_is_gone_the_millisecond_after_it_expires(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    set_expiring(session, "key", 1000);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("key"), 1000), STORE_OK);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("key"), 1001), STORE_NOT_FOUND);
+}
+
+static void a_string_of_several_parts_is_their_concatenation(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    struct bytes key = BYTES_LITERAL("key");
+    struct bytes parts[] = {BYTES_LITERAL("ab"), BYTES_LITERAL(""), BYTES_LITERAL("c\0d"),
+                            BYTES_LITERAL("e")};
+    session_write_begin(session, &key, 1);
+    stage_string(session, key, 0, parts, 4);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    struct store_value value;
+    assert_int_equal(store_read_typed(session, key, VALUE_STRING, 0, &value), STORE_OK);
+    assert_true(bytes_equal(value.payload, BYTES_LITERAL("abc\0de")));
+    store_value_release(&value);
+}
+
+static void another_type_is_a_wrong_type(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    assert_int_equal(store_fixture_set(session, "key", "value"), STORE_OK);
+    struct store_value value;
+    assert_int_equal(store_read_typed(session, BYTES_LITERAL("key"), VALUE_HASH, 0, &value),
+                     STORE_WRONG_TYPE);
+    assert_non_null(strstr(session_error(session, STORE_WRONG_TYPE), "WRONGTYPE"));
+}
+
+static void damaged_metadata_is_an_error_and_not_a_missing_key(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = fixture->sessions[0];
+    struct buffer raw = {0};
+    struct bytes key = BYTES_LITERAL("key");
+    encode_metadata_key(&raw, store_layout(fixture->store), key);
+    session_write_begin(session, &key, 1);
+    stage_raw_put(session, FAMILY_METADATA, buffer_bytes(&raw), BYTES_LITERAL("\x81"));
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    buffer_release(&raw);
+    assert_int_equal(store_exists(session, key, 0), STORE_FAILED);
+    assert_non_null(strstr(session_error(session, STORE_FAILED), "damaged"));
+}
+
+static void a_transaction_reads_what_it_has_staged_and_others_do_not(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = fixture->sessions[0];
+    struct bytes key = BYTES_LITERAL("key");
+    session_write_begin(session, &key, 1);
+    session_transaction_begin(session);
+    stage_string(session, key, 0, &key, 1);
+    assert_true(store_fixture_has(session, "key", "key"));
+    assert_true(store_fixture_has(fixture->sessions[1], "key", NULL));
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    assert_true(store_fixture_has(fixture->sessions[1], "key", "key"));
+}
+
+static void a_transaction_returns_to_its_savepoint(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    struct bytes kept = BYTES_LITERAL("kept");
+    struct bytes dropped = BYTES_LITERAL("dropped");
+    session_write_begin(session, &kept, 1);
+    session_transaction_begin(session);
+    session_savepoint(session);
+    stage_string(session, kept, 0, &kept, 1);
+    session_savepoint(session);
+    stage_string(session, dropped, 0, &dropped, 1);
+    session_rollback_to_savepoint(session);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    assert_true(store_fixture_has(session, "kept", "kept"));
+    assert_true(store_fixture_has(session, "dropped", NULL));
+}
+
+static void a_transaction_is_one_batch(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = fixture->sessions[0];
+    uint64_t commits = store_counters_now(fixture->store).commits;
+    struct bytes keys[] = {BYTES_LITERAL("a"), BYTES_LITERAL("b")};
+    session_write_begin(session, keys, 2);
+    session_transaction_begin(session);
+    stage_string(session, keys[0], 0, &keys[0], 1);
+    stage_string(session, keys[1], 0, &keys[1], 1);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    assert_int_equal(store_counters_now(fixture->store).commits, commits + 1);
+}
+
+static void a_snapshot_does_not_see_later_writes(void **state) {
+    struct store_fixture *fixture = *state;
+    assert_int_equal(store_fixture_set(fixture->sessions[0], "key", "old"), STORE_OK);
+    session_snapshot_begin(fixture->sessions[1]);
+    assert_int_equal(store_fixture_set(fixture->sessions[0], "key", "new"), STORE_OK);
+    assert_true(store_fixture_has(fixture->sessions[1], "key", "old"));
+    session_snapshot_end(fixture->sessions[1]);
+    assert_true(store_fixture_has(fixture->sessions[1], "key", "new"));
+}
+
+static size_t count_keys(struct store_session *session, wall_ms_t now) {
+    struct key_iterator *iterator = key_iterator_open(session, now);
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+    struct bytes key;
+    struct metadata metadata;
+    size_t count = 0;
+    while (key_iterator_next(iterator, &key, &metadata, NULL))
+        count++;
+    assert_int_equal(key_iterator_status(iterator), STORE_OK);
+    key_iterator_close(iterator);
+    return count;
+}
+
+static void iteration_visits_living_keys_in_order(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    assert_int_equal(store_fixture_set(session, "b", "1"), STORE_OK);
+    assert_int_equal(store_fixture_set(session, "c", "1"), STORE_OK);
+    assert_int_equal(store_fixture_set(session, "a", "1"), STORE_OK);
+    set_expiring(session, "aa", 10);
+    struct key_iterator *iterator = key_iterator_open(session, 11);
+    struct bytes key;
+    struct metadata metadata;
+    size_t examined = 0;
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+    assert_true(key_iterator_next(iterator, &key, &metadata, &examined));
+    assert_true(bytes_equal(key, BYTES_LITERAL("a")));
+    assert_true(key_iterator_next(iterator, &key, &metadata, &examined));
+    assert_true(bytes_equal(key, BYTES_LITERAL("b")));
+    assert_int_equal(examined, 3);
+    key_iterator_seek(iterator, BYTES_LITERAL("b"), true);
+    assert_true(key_iterator_next(iterator, &key, &metadata, NULL));
+    assert_true(bytes_equal(key, BYTES_LITERAL("c")));
+    assert_false(key_iterator_next(iterator, &key, &metadata, NULL));
+    assert_false(key_iterator_next(iterator, &key, &metadata, NULL));
+    key_iterator_close(iterator);
+}
+
+static void iteration_in_a_transaction_sees_its_changes(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    assert_int_equal(store_fixture_set(session, "a", "1"), STORE_OK);
+    assert_int_equal(store_fixture_set(session, "b", "1"), STORE_OK);
+    struct bytes keys[] = {BYTES_LITERAL("a"), BYTES_LITERAL("c")};
+    session_write_begin(session, keys, 2);
+    session_transaction_begin(session);
+    stage_delete(session, keys[0]);
+    stage_string(session, keys[1], 0, &keys[1], 1);
+    struct bytes later = BYTES_LITERAL("d");
+    stage_string(session, later, 0, &later, 1);
+    assert_int_equal(count_keys(session, 0), 3);
+    session_write_end(session);
+    assert_int_equal(count_keys(session, 0), 2);
+}
+
+static void deleting_everything_leaves_nothing_in_and_out_of_transactions(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    for (int in_transaction = 0; in_transaction < 2; in_transaction++) {
+        assert_int_equal(store_fixture_set(session, "a", "1"), STORE_OK);
+        assert_int_equal(store_fixture_set(session, "\xff\xff", "1"), STORE_OK);
+        session_write_begin_exclusive(session);
+        if (in_transaction)
+            session_transaction_begin(session);
+        assert_int_equal(stage_delete_all(session), STORE_OK);
+        assert_int_equal(store_commit(session), STORE_OK);
+        session_write_end(session);
+        assert_int_equal(count_keys(session, 0), 0);
+    }
+}
+
+static void random_keys_reach_all_living_keys_and_no_dead_one(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    enum { KEYS = 20, DRAWS = 4000 };
+    bool seen[KEYS] = {false};
+    struct buffer drawn = {0};
+    assert_int_equal(store_random_key(session, 11, &drawn), STORE_NOT_FOUND);
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "key:%02d", i);
+        assert_int_equal(store_fixture_set(session, key, "1"), STORE_OK);
+    }
+    set_expiring(session, "key:dead", 10);
+    for (int i = 0; i < DRAWS; i++) {
+        int number = -1;
+        assert_int_equal(store_random_key(session, 11, &drawn), STORE_OK);
+        buffer_append(&drawn, (struct bytes){"", 1});
+        assert_int_equal(sscanf(drawn.data, "key:%d", &number), 1);
+        seen[number] = true;
+    }
+    for (int i = 0; i < KEYS; i++)
+        assert_true(seen[i]);
+    buffer_release(&drawn);
+}
+
+static void note_key(void *context, struct bytes key, bool all) {
+    char *noted = context;
+    (void)strcat(noted, all ? "*" : " ");
+    (void)strncat(noted, key.length == 0 ? "" : key.data, key.length);
+}
+
+static void committed_keys_are_told_to_those_who_track_them(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    char noted[64] = "";
+    struct bytes keys[] = {BYTES_LITERAL("one"), BYTES_LITERAL("two")};
+    session_write_begin(session, keys, 2);
+    session_track_keys(session);
+    stage_string(session, keys[0], 0, &keys[0], 1);
+    stage_delete(session, keys[1]);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_each_committed_key(session, note_key, noted);
+    session_write_end(session);
+    assert_string_equal(noted, " one two");
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(a_key_is_gone_the_millisecond_after_it_expires),
+        WITH_STORE(a_string_of_several_parts_is_their_concatenation),
+        WITH_STORE(another_type_is_a_wrong_type),
+        WITH_STORE(damaged_metadata_is_an_error_and_not_a_missing_key),
+        WITH_STORE(a_transaction_reads_what_it_has_staged_and_others_do_not),
+        WITH_STORE(a_transaction_returns_to_its_savepoint),
+        WITH_STORE(a_transaction_is_one_batch),
+        WITH_STORE(a_snapshot_does_not_see_later_writes),
+        WITH_STORE(iteration_visits_living_keys_in_order),
+        WITH_STORE(iteration_in_a_transaction_sees_its_changes),
+        WITH_STORE(deleting_everything_leaves_nothing_in_and_out_of_transactions),
+        WITH_STORE(random_keys_reach_all_living_keys_and_no_dead_one),
+        WITH_STORE(committed_keys_are_told_to_those_who_track_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
