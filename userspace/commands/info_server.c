@@ -89,7 +89,9 @@ void info_write_memory(struct server *server, struct buffer *out) {
     info_text(out, "maxmemory_policy", "noeviction");
     double fragmentation = use.allocated == 0 ? 0 : (double)use.resident / (double)use.allocated;
     buffer_append_format(out, "mem_fragmentation_ratio:%.2f\r\n", fragmentation);
-    info_text(out, "mem_allocator", memory_use_allocator());
+    buffer_append_text(out, "mem_allocator:");
+    memory_use_allocator(out);
+    buffer_append_text(out, "\r\n");
 }
 
 void info_write_persistence(struct server *server, struct buffer *out) {

@@ -72,12 +72,16 @@ struct memory_use memory_use_now(void) {
 
 // --- The allocator itself ---------------------------------------------------------------------------------
 
-const char *memory_use_allocator(void) {
+// jemalloc's version goes on with the commit that it was built from.
+void memory_use_allocator(struct buffer *out) {
     const char *version = NULL;
     size_t length = sizeof(version);
-    if (has_jemalloc() && mallctl("version", &version, &length, NULL, 0) == 0)
-        return version;
-    return "libc";
+    if (!has_jemalloc() || mallctl("version", &version, &length, NULL, 0) != 0) {
+        buffer_append_text(out, "libc");
+        return;
+    }
+    buffer_append_text(out, "jemalloc-");
+    buffer_append(out, (struct bytes){.data = version, .length = strcspn(version, "-")});
 }
 
 static void append_report(void *context, const char *text) {

@@ -19,7 +19,8 @@ struct memory_use {
 };
 struct memory_use memory_use_now(void);
 
-const char *memory_use_allocator(void); // "jemalloc-5.3.0", "libc"
+// Appends the allocator's name: "jemalloc-5.3.0", "libc".
+void memory_use_allocator(struct buffer *out);
 // Appends the allocator's own report.
 void memory_use_report(struct buffer *out);
 // Gives back to the kernel what the allocator holds and does not use.
