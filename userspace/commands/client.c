@@ -121,7 +121,7 @@ void command_client_reply(struct command_context *context) {
         client->reply_mode = CLIENT_REPLY_OFF;
     } else if (argument_is(context, 2, "skip")) {
         if (client->reply_mode != CLIENT_REPLY_OFF)
-            client->reply_mode = CLIENT_REPLY_SKIP_NEXT;
+            client->reply_mode = CLIENT_REPLY_SKIP;
     } else {
         reply_syntax_error(context);
         return;
