@@ -79,10 +79,10 @@ static void write_amount(struct buffer *out, const char *name, uint64_t bytes) {
 
 void info_write_memory(struct server *server, struct buffer *out) {
     struct memory_use use = memory_use_now();
+    write_amount(out, "used_memory", use.allocated); // first: redis-cli --stat takes the first such name
     write_amount(out, "used_memory_rss", use.resident);
     write_amount(out, "used_memory_lua", 0);
     info_number(out, "used_memory_startup", server->started_memory);
-    write_amount(out, "used_memory", use.allocated);
     write_amount(out, "used_memory_peak", use.peak);
     write_amount(out, "total_system_memory", use.system);
     write_amount(out, "maxmemory", 0);

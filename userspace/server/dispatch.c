@@ -237,7 +237,7 @@ void dispatch_account(struct command_context *context, uint64_t started_us, bool
 void dispatch_feed_monitors(struct command_context *context) {
     if (atomic_load_explicit(&context->server->monitors, memory_order_relaxed) == 0)
         return;
-    if ((context->command->flags & COMMAND_SKIP_MONITOR) == 0)
+    if ((context->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) == 0)
         monitor_feed(context->server, context->client, context->arguments, context->count, clock_wall_us());
 }
 
@@ -255,9 +255,13 @@ static void execute(struct client *client, const struct command *command, const 
         .now = clock_wall_ms(),
     };
     uint64_t errors = client->reply.errors;
-    dispatch_feed_monitors(&context);
+    bool shown_last = strcmp(command->name, "exec") == 0; // after the commands that it runs
+    if (!shown_last)
+        dispatch_feed_monitors(&context);
     uint64_t started_us = clock_duration_us();
     run(&context);
+    if (shown_last)
+        dispatch_feed_monitors(&context);
     client->read_this_round |= session_round_read(context.session);
     dispatch_account(&context, started_us, client->reply.errors != errors);
 }
