@@ -222,7 +222,7 @@ $(BUILD)/check/%.format: % .clang-format
 .PHONY: check-tidy
 check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy)
 
-$(BUILD)/check/%.tidy: %.c .clang-tidy
+$(BUILD)/check/%.tidy: %.c .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)$(CC) $(language) -MM -MP -MT $@ -MF $(@:.tidy=.tidy.d) $<
 	@clang-tidy --quiet --header-filter='.*' $< -- $(language) $(filter-out -Werror,$(warnings)) 2>&1 \

@@ -309,7 +309,7 @@ long long info_number(redisContext *connection, const char *section, const char 
     const char *at = strstr(text_of(reply), wanted);
     if (at == NULL)
         fail_msg("INFO %s has no field '%s'", section, field);
-    long long number = strtoll(at + strlen(wanted), NULL, 10);
+    long long number = at == NULL ? 0 : strtoll(at + strlen(wanted), NULL, 10);
     freeReplyObject(reply);
     return number;
 }

@@ -23,6 +23,7 @@ static void write_flags(uint32_t shown, char out[FLAG_LETTERS_SIZE]) {
                    {SHOWN_DIRTY_EXEC, 'd'}, {SHOWN_CLOSING, 'c'}, {SHOWN_UNIX, 'U'},    {SHOWN_READONLY, 'r'},
                    {SHOWN_NO_EVICT, 'e'},   {SHOWN_NO_TOUCH, 'T'}};
     size_t length = 0;
+    out[0] = '\0';
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
         bool doubled = length != 0 && out[length - 1] == letters[i].letter;
         if ((shown & (uint32_t)letters[i].flag) != 0 && !doubled)

@@ -42,7 +42,7 @@ static void refuse_unknown(struct client *client, const struct bytes *arguments,
 
 static void upper_name(const struct command *command, char out[UPPER_NAME_SIZE]) {
     size_t length = 0;
-    for (; command->name[length] != '\0' && length < UPPER_NAME_SIZE - 1; length++)
+    for (; length < UPPER_NAME_SIZE - 1 && command->name[length] != '\0'; length++)
         out[length] = (char)toupper((unsigned char)command->name[length]);
     out[length] = '\0';
 }

@@ -99,6 +99,7 @@ static void on_connection(evutil_socket_t fd, short what, void *argument) {
     (void)what;
     struct listening_socket *socket = argument;
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        // cppcheck-suppress nullPointer ; the address may be left out
         int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted >= 0) {
             socket->listener->out_of_descriptors = false;

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int mallctl(const char *name, void *old_value, size_t *old_length, void *new_value, size_t new_length)
@@ -41,18 +42,21 @@ static void ask_libc(struct memory_use *use) {
     use->mapped = use->active;
 }
 
-// Reads "<name>:   1234 kB" from /proc/self/status.
+// If the line is "<name>   1234 kB", puts the size into *bytes.
+static void take_kilobytes(const char *line, const char *name, uint64_t *bytes) {
+    size_t length = strlen(name);
+    if (strncmp(line, name, length) == 0)
+        *bytes = strtoull(line + length, NULL, 10) << 10;
+}
+
 static void ask_kernel(struct memory_use *use) {
     FILE *file = fopen("/proc/self/status", "re");
     if (file == NULL)
         return;
     char line[256];
     while (fgets(line, sizeof(line), file) != NULL) {
-        unsigned long long kilobytes = 0;
-        if (sscanf(line, "VmRSS: %llu kB", &kilobytes) == 1)
-            use->resident = kilobytes << 10;
-        else if (sscanf(line, "VmHWM: %llu kB", &kilobytes) == 1)
-            use->peak = kilobytes << 10;
+        take_kilobytes(line, "VmRSS:", &use->resident);
+        take_kilobytes(line, "VmHWM:", &use->peak);
     }
     (void)fclose(file);
 }
