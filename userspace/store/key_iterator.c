@@ -178,31 +178,48 @@ static void draw_between(struct bytes first, struct bytes last, struct buffer *o
     }
 }
 
+static void seek_raw(struct key_iterator *iterator, struct bytes raw) {
+    rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
+    iterator->fresh = true;
+}
+
+// Walks so many living keys on, from the end back to the first, and copies the last one's name. False if
+// there is none at all.
+static bool walk_round(struct key_iterator *iterator, struct bytes first, uint64_t steps,
+                       struct buffer *out) {
+    struct bytes key;
+    struct metadata metadata;
+    bool found = false;
+    bool found_since_first = true; // to begin with: the walk does not begin there
+    while (steps != 0) {
+        if (key_iterator_next(iterator, &key, &metadata, NULL)) {
+            found = true;
+            found_since_first = true;
+            buffer_clear(out);
+            buffer_append(out, key);
+            steps--;
+        } else if (found_since_first) {
+            found_since_first = false;
+            seek_raw(iterator, first);
+        } else {
+            break;
+        }
+    }
+    return found;
+}
+
 enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out) {
-    enum { STEPS_MAX = 32, TRIES = 8 };
+    enum { STEPS_MAX = 32 };
     struct key_iterator *iterator = key_iterator_open(session, now);
     struct buffer first = {0};
     struct buffer last = {0};
     struct buffer drawn = {0};
-    struct bytes key;
-    struct metadata metadata;
     bool found = false;
-    bool any = edge_key(iterator, false, &first) && edge_key(iterator, true, &last);
-    for (int attempt = 0; any && !found && attempt <= TRIES; attempt++) {
-        buffer_clear(&drawn);
-        if (attempt < TRIES)
-            draw_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
-        else
-            buffer_append(&drawn, buffer_bytes(&first)); // the drawn places were followed by dead keys only
-        rocksdb_iter_seek(iterator->entries, drawn.data, drawn.length);
-        iterator->fresh = true;
+    if (edge_key(iterator, false, &first) && edge_key(iterator, true, &last)) {
+        draw_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
+        seek_raw(iterator, buffer_bytes(&drawn));
         // Neighbours of a gap are drawn more often than others; a few random steps on from there even it out.
-        for (uint64_t steps = random_number() % STEPS_MAX + 1;
-             steps != 0 && key_iterator_next(iterator, &key, &metadata, NULL); steps--) {
-            found = true;
-            buffer_clear(out);
-            buffer_append(out, key);
-        }
+        found = walk_round(iterator, buffer_bytes(&first), random_number() % STEPS_MAX + 1, out);
     }
     enum store_status status = key_iterator_status(iterator);
     key_iterator_close(iterator);
