@@ -302,7 +302,7 @@ void expect_null(redisContext *connection, const char *format, ...) {
     freeReplyObject(reply);
 }
 
-long long info_number(redisContext *connection, const char *section, const char *field) {
+long long server_info_number(redisContext *connection, const char *section, const char *field) {
     redisReply *reply = command(connection, "INFO %s", section);
     char wanted[128];
     (void)snprintf(wanted, sizeof(wanted), "\n%s:", field);

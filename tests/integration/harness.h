@@ -61,6 +61,6 @@ __attribute__((format(printf, 2, 3))) void expect_null(redisContext *connection,
 void wait_until(bool (*holds)(void *context), void *context, int seconds, const char *what);
 
 // A field of INFO as a number; fails if it is not there.
-long long info_number(redisContext *connection, const char *section, const char *field);
+long long server_info_number(redisContext *connection, const char *section, const char *field);
 
 #endif
