@@ -6,33 +6,6 @@
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 
-// Runs for subcommands that the table does not know.
-void command_object(struct command_context *context) {
-    struct bytes word = context->arguments[1];
-    int shown = word.length < 128 ? (int)word.length : 128;
-    reply_error_format(context->reply, "ERR unknown subcommand '%.*s'. Try OBJECT HELP.", shown, word.data);
-}
-
-void command_object_help(struct command_context *context) {
-    static const char *const lines[] = {
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ENCODING <key>",
-        "    How Redis would represent the value of <key> in memory.",
-        "FREQ <key>",
-        "    How often <key> is used. Not tracked: an error.",
-        "IDLETIME <key>",
-        "    Seconds since <key> was last used. Not tracked: 0.",
-        "REFCOUNT <key>",
-        "    References to the value of <key>. Always 1.",
-        "HELP",
-        "    Prints this help.",
-    };
-    enum { COUNT = sizeof(lines) / sizeof(lines[0]) };
-    reply_array(context->reply, COUNT);
-    for (size_t i = 0; i < COUNT; i++)
-        reply_status(context->reply, lines[i]);
-}
-
 static const char *string_encoding(struct bytes value) {
     enum { EMBEDDED_MAX = 44 };
     int64_t number = 0;
