@@ -43,6 +43,10 @@ void *memory_try_allocate(size_t size) {
     return malloc(size == 0 ? 1 : size);
 }
 
+void *memory_try_allocate_zeroed(size_t size) {
+    return calloc(1, size == 0 ? 1 : size);
+}
+
 void *memory_try_reallocate(void *block, size_t size) {
     return realloc(block, size == 0 ? 1 : size);
 }

@@ -14,6 +14,7 @@ void *memory_reallocate(void *block, size_t size);
 char *memory_copy_text(const char *text);
 void *memory_copy(const void *data, size_t size); // size 0 gives a block that can be freed
 void *memory_try_allocate(size_t size);
+void *memory_try_allocate_zeroed(size_t size);
 void *memory_try_reallocate(void *block, size_t size);
 
 #endif
