@@ -26,9 +26,10 @@ void command_setbit(struct command_context *context) {
     unsigned mask = 0x80U >> offset % 8;
     unsigned byte = index < old.payload.length ? (unsigned char)old.payload.data[index] : 0;
     char changed = (char)(bit == 1 ? byte | mask : byte & ~mask);
-    string_stage_overwritten(context, key, &old, index, (struct bytes){&changed, 1});
+    uint64_t length = 0;
+    if (string_stage_overwritten(context, key, &old, index, (struct bytes){&changed, 1}, &length))
+        reply_integer(context->reply, (byte & mask) != 0);
     store_value_release(&old);
-    reply_integer(context->reply, (byte & mask) != 0);
 }
 
 // A Kvrocks bitmap is not joined for one bit of it.

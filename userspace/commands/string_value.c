@@ -97,25 +97,23 @@ void string_stage(struct command_context *context, struct bytes key, const struc
     stage_string(context->session, key, old->metadata.expire_ms, &text, 1);
 }
 
-static const char zeros[64 * 1024];
-
-uint64_t string_stage_overwritten(struct command_context *context, struct bytes key,
-                                  const struct store_value *old, uint64_t offset, struct bytes piece) {
+bool string_stage_overwritten(struct command_context *context, struct bytes key,
+                              const struct store_value *old, uint64_t offset, struct bytes piece,
+                              uint64_t *length) {
     struct bytes text = old->payload;
-    uint64_t padding = offset > text.length ? offset - text.length : 0;
     uint64_t end = offset + piece.length;
-    struct bytes *parts = memory_allocate((padding / sizeof(zeros) + 4) * sizeof(*parts));
-    size_t count = 0;
-    parts[count++] = (struct bytes){text.data, offset < text.length ? offset : text.length};
-    while (padding > 0) {
-        size_t length = padding < sizeof(zeros) ? padding : sizeof(zeros);
-        parts[count++] = (struct bytes){zeros, length};
-        padding -= length;
+    uint64_t kept = offset < text.length ? offset : text.length;
+    char *zeros = offset == kept ? NULL : memory_try_allocate_zeroed(offset - kept);
+    if (offset != kept && zeros == NULL) {
+        reply_error(context->reply, "ERR not enough memory to lengthen the string");
+        return false;
     }
-    parts[count++] = piece;
+    struct bytes rest = {0};
     if (end < text.length)
-        parts[count++] = (struct bytes){text.data + end, text.length - end};
-    stage_string(context->session, key, old->metadata.expire_ms, parts, count);
-    free(parts);
-    return end > text.length ? end : text.length;
+        rest = (struct bytes){text.data + end, text.length - end};
+    struct bytes parts[] = {{text.data, kept}, {zeros, offset - kept}, piece, rest};
+    stage_string(context->session, key, old->metadata.expire_ms, parts, sizeof(parts) / sizeof(parts[0]));
+    free(zeros);
+    *length = end > text.length ? end : text.length;
+    return true;
 }

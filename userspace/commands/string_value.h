@@ -39,8 +39,9 @@ void string_reply(struct command_context *context, struct store_value *value);
 void string_stage(struct command_context *context, struct bytes key, const struct store_value *old,
                   struct bytes text);
 // Stages the old value with `piece` written over it from `offset`, filled up with zero bytes where it was
-// shorter. Returns the new length. The expiry stays.
-uint64_t string_stage_overwritten(struct command_context *context, struct bytes key,
-                                  const struct store_value *old, uint64_t offset, struct bytes piece);
+// shorter, and sets *length to its new length. The expiry stays. False: the error reply is written.
+bool string_stage_overwritten(struct command_context *context, struct bytes key,
+                              const struct store_value *old, uint64_t offset, struct bytes piece,
+                              uint64_t *length);
 
 #endif

@@ -166,11 +166,10 @@ void command_append(struct command_context *context) {
     struct store_value old;
     if (string_read(context, key, &old) == VALUE_FAILED)
         return;
-    size_t length = old.payload.length;
-    if (string_check_length(context, (uint64_t)length + piece.length)) {
-        uint64_t total = string_stage_overwritten(context, key, &old, length, piece);
-        reply_integer(context->reply, (int64_t)total);
-    }
+    uint64_t length = old.payload.length;
+    if (string_check_length(context, length + piece.length) &&
+        string_stage_overwritten(context, key, &old, length, piece, &length))
+        reply_integer(context->reply, (int64_t)length);
     store_value_release(&old);
 }
 
@@ -178,11 +177,10 @@ static void overwrite(struct command_context *context, uint64_t offset, const st
     struct bytes piece = context->arguments[3];
     uint64_t length = old->payload.length;
     // An empty piece changes nothing, not even a missing key.
-    if (piece.length != 0) {
-        if (!string_check_length(context, offset + piece.length))
-            return;
-        length = string_stage_overwritten(context, context->arguments[1], old, offset, piece);
-    }
+    if (piece.length != 0 &&
+        (!string_check_length(context, offset + piece.length) ||
+         !string_stage_overwritten(context, context->arguments[1], old, offset, piece, &length)))
+        return;
     reply_integer(context->reply, (int64_t)length);
 }
 
