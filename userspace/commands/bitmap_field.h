@@ -26,7 +26,9 @@ void field_set(char *data, struct field_type type, uint64_t offset, int64_t valu
 enum field_overflow { FIELD_WRAP, FIELD_SATURATE, FIELD_FAIL };
 
 // What a field that is set to `value` holds then. A negative value for an unsigned field counts as the large
-// one with the same bits. False: it does not fit and the rule is FIELD_FAIL.
+// one with the same bits. False: it does not fit and the rule is FIELD_FAIL. Redis 7.0 mistakes values close
+// to INT64_MIN for too large ones in signed fields, and saturates to the largest value; here it is the
+// smallest.
 bool field_fit(struct field_type type, int64_t value, enum field_overflow overflow, int64_t *out);
 // The same for the sum of what the field holds and an increment of either sign.
 bool field_add(struct field_type type, int64_t value, int64_t increment, enum field_overflow overflow,
