@@ -24,13 +24,16 @@ static inline char *write_line_end(char *to) {
     return to + 2;
 }
 
-// Writes "<type><number>\r\n"; returns its end.
+// Writes "<type><number>\r\n"; returns its end. Most numbers here have one or two digits.
 static inline char *write_header(char *to, char type, int64_t number) {
     *to++ = type;
-    if (number >= 0 && number < 10)
-        *to++ = (char)('0' + number);
-    else
+    if (number < 0 || number >= 100) {
         to += number_write_integer(to, number);
+        return write_line_end(to);
+    }
+    if (number >= 10)
+        *to++ = (char)('0' + number / 10);
+    *to++ = (char)('0' + number % 10);
     return write_line_end(to);
 }
 
