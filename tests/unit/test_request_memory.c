@@ -13,8 +13,12 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { IDLE_LIMIT = 200, MEBIBYTE = 1 << 20 };
 
@@ -243,6 +247,55 @@ static void a_length_beyond_memory_is_an_error_reply(void **state) {
     request_parser_close(parser);
 }
 
+// Leaves the process `more` bytes of address space beyond what it has; returns the old limit.
+static struct rlimit limit_memory(size_t more) {
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    char line[128] = "";
+    assert_non_null(fgets(line, sizeof(line), file));
+    (void)fclose(file);
+    size_t used = strtoul(line, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    struct rlimit tight = {.rlim_cur = used + more, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+    return old;
+}
+
+static void running_out_of_memory_is_told_and_survived(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); // a sanitizer needs the address space itself
+#endif
+    enum { LENGTH = 64 * MEBIBYTE, SPARE = 16 * MEBIBYTE };
+    char *backlog = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(backlog != MAP_FAILED);
+    memset(backlog, '\n', LENGTH);
+    memcpy(backlog, "PING\n", 5);
+    struct request_parser *parser = request_parser_open();
+
+    request_parser_attach(parser, backlog, LENGTH);
+    assert_int_equal(next(parser).result, REQUEST_READY);
+    struct rlimit old = limit_memory(SPARE);
+    bool detached = request_parser_detach(parser);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_false(detached);
+    assert_idle(parser);
+
+    request_parser_attach(parser, backlog, LENGTH);
+    assert_true(request_parser_detach(parser));
+    old = limit_memory(SPARE);
+    char *to = NULL;
+    size_t room = 1;
+    bool holds_something = request_parser_room(parser, &to, &room);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_true(holds_something);
+    assert_int_equal(room, 0);
+    assert_int_equal(request_parser_pending(parser), LENGTH);
+    request_parser_close(parser);
+    assert_int_equal(munmap(backlog, LENGTH), 0);
+}
+
 static void a_buffer_shrinks_when_little_is_left(void **state) {
     (void)state;
     struct request_parser *parser = request_parser_open();
@@ -305,6 +358,8 @@ static void a_backlog_is_worked_off_without_being_moved_each_time(void **state) 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        // The first: what other tests have freed would be memory to use.
+        cmocka_unit_test(running_out_of_memory_is_told_and_survived),
         cmocka_unit_test(an_idle_parser_holds_no_buffers),
         cmocka_unit_test(a_leftover_is_copied_to_a_buffer_of_its_size),
         cmocka_unit_test(a_big_bulk_string_is_read_in_place),

@@ -274,6 +274,29 @@ static void a_command_is_there_until_it_is_consumed(void **state) {
     request_parser_close(parser);
 }
 
+static void an_inline_command_is_there_until_it_is_consumed(void **state) {
+    (void)state;
+    struct request_parser *parser = request_parser_open();
+    char text[] = "get 'the key'\r\nPI";
+    request_parser_attach(parser, text, sizeof(text) - 1);
+    const struct bytes *arguments = NULL;
+    size_t count = 0;
+    const char *error = NULL;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(request_parser_next(parser, &usual, &arguments, &count, &error), REQUEST_READY);
+        assert_int_equal(count, 2);
+        assert_true(bytes_equal(arguments[1], BYTES_LITERAL("the key")));
+        assert_true(request_parser_detach(parser));
+        memset(text, '#', sizeof(text));
+    }
+    request_parser_consume(parser);
+    struct buffer transcript = {0};
+    assert_true(feed(parser, &usual, BYTES_LITERAL("NG\r\n"), &transcript));
+    assert_true(bytes_equal(buffer_bytes(&transcript), BYTES_LITERAL("[PING]\n")));
+    buffer_release(&transcript);
+    request_parser_close(parser);
+}
+
 static size_t random_below(unsigned *seed, size_t bound) {
     return (size_t)rand_r(seed) % bound;
 }
@@ -329,6 +352,7 @@ int main(void) {
         cmocka_unit_test(a_command_has_a_total_limit),
         cmocka_unit_test(an_error_stays),
         cmocka_unit_test(a_command_is_there_until_it_is_consumed),
+        cmocka_unit_test(an_inline_command_is_there_until_it_is_consumed),
         cmocka_unit_test(random_pipelines_survive_random_splitting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
