@@ -134,8 +134,8 @@ static void whatever_is_quoted_reads_back(void **state) {
         char value[24];
         size_t length = 1 + (size_t)random() % sizeof(value);
         for (size_t i = 0; i < length; i++)
-            value[i] = random() % 2 == 0 ? favourites[(size_t)random() % (sizeof(favourites) - 1)]
-                                         : (char)(1 + random() % 255);
+            value[i] = (char)(random() % 2 == 0 ? favourites[(size_t)random() % (sizeof(favourites) - 1)]
+                                                : 1 + random() % 255);
         struct buffer line = {0};
         struct buffer found = {0};
         struct config_line parsed;

@@ -67,12 +67,9 @@ static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     size_t existing_count = 0;
     char **existing =
         rocksdb_list_column_families(store->options.database, store->directory, &existing_count, &reason);
-    if (reason != NULL) { // there is no database yet; if it is a damaged one, opening it says so
-        free(reason);
-        reason = NULL;
-        existing = NULL;
-        existing_count = 0;
-    }
+    // An error means that there is no database yet; if it is a damaged one, opening it says so.
+    free(reason);
+    reason = NULL;
     struct family_list list = {0};
     list_families(store, existing, existing_count, &list);
     rocksdb_column_family_handle_t **handles = memory_allocate_zeroed(list.count, sizeof(*handles));
@@ -95,8 +92,7 @@ static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     free(handles);
     free(list.names);
     free(list.options);
-    if (existing != NULL)
-        rocksdb_list_column_families_destroy(existing, existing_count);
+    rocksdb_list_column_families_destroy(existing, existing_count);
     return store->database != NULL;
 }
 
