@@ -41,7 +41,8 @@ static void list_families(const struct store *store, char **existing, size_t exi
         if (is_ours(existing[i]))
             continue;
         list->names[list->count] = existing[i];
-        list->options[list->count] = store->options.families[FAMILY_DEFAULT];
+        // A family whose filter drops nothing.
+        list->options[list->count] = store->options.families[FAMILY_SEARCH];
         list->count++;
     }
 }
