@@ -59,8 +59,8 @@ struct store_tuning {
     int64_t max_bytes_for_level_base;
     int64_t max_bytes_for_level_multiplier;
     bool level_compaction_dynamic_level_bytes;
-    int64_t max_io_mb; // 0: no limit
-    bool rate_limiter_auto_tuned;
+    int64_t max_io_mb;            // 0: no limit
+    bool rate_limiter_auto_tuned; // read, without effect: RocksDB's C interface cannot express it
     bool avoid_unnecessary_blocking_io;
     bool write_sync; // fsync the WAL before a reply leaves
     bool write_disable_wal;
@@ -82,6 +82,8 @@ struct store_options {
     rocksdb_env_t *env;
     rocksdb_ratelimiter_t *rate_limiter; // NULL: no limit
     rocksdb_writeoptions_t *write;
+    enum store_compression compression; // as it is now: see store_options_change()
+    int64_t compression_start_level;
 };
 
 struct compaction_filters; // store/compaction_filter.h
@@ -92,11 +94,12 @@ void store_options_open(const struct store_tuning *tuning, struct compaction_fil
                         struct store_options *out);
 void store_options_close(struct store_options *options);
 
-// One running database's option by its Kvrocks name without "rocksdb." ("write_buffer_size", value as the
-// configuration has it): hands it to rocksdb_set_options_cf for all families. Returns NULL, or RocksDB's
-// error text, which the caller frees with free(). Names that RocksDB knows only for the whole database are
-// refused with a text too.
-char *store_options_change(rocksdb_t *database, rocksdb_column_family_handle_t *const families[FAMILY_COUNT],
-                           const char *name, const char *value);
+// Changes one option of the running database, for all families. Name and value are as in the configuration,
+// without "rocksdb." ("write_buffer_size", "64": MiB). Returns NULL, or an error text that the caller frees
+// with free(). Options that RocksDB's C interface cannot change while the database is open are refused. One
+// thread at a time.
+char *store_options_change(struct store_options *options, rocksdb_t *database,
+                           rocksdb_column_family_handle_t *const families[FAMILY_COUNT], const char *name,
+                           const char *value);
 
 #endif
