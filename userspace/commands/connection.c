@@ -162,7 +162,7 @@ void command_hello(struct command_context *context) {
         return;
     if (greeting.user != NULL && !authenticate(context, *greeting.user, *greeting.password))
         return;
-    if (!client->authenticated) {
+    if (!client->authenticated && authentication_required(context->server->authentication)) {
         reply_error(context->reply,
                     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
                     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "

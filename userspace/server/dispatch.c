@@ -5,6 +5,7 @@
 #include "server/dispatch.h"
 
 #include "base/memory.h"
+#include "server/authentication.h"
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
 #include "server/latency.h"
@@ -60,6 +61,11 @@ static bool arity_fits(const struct command *command, size_t count) {
     return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
 }
 
+// A client that never gave the password is let in when there is none any more.
+static bool must_authenticate(const struct client *client) {
+    return !client->authenticated && authentication_required(client->server->authentication);
+}
+
 // Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
 // replied.
 static const struct command *admit(struct client *client, const struct bytes *arguments, size_t count) {
@@ -69,7 +75,7 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         refuse_unknown(client, arguments, count);
         return NULL;
     }
-    if (!client->authenticated && (command->flags & COMMAND_NO_AUTH) == 0) {
+    if ((command->flags & COMMAND_NO_AUTH) == 0 && must_authenticate(client)) {
         reply_error(&client->reply, "NOAUTH Authentication required.");
         return NULL;
     }
