@@ -171,6 +171,8 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->filters = compaction_filters_open(config->layout.with_slot);
     pthread_mutex_init(&store->flush_lock, NULL);
     store_options_open(&config->tuning, store->filters, &store->options);
+    store->probe = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(store->probe, 1);
     if (store->counters == NULL) {
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
         store_close(store);
@@ -192,7 +194,7 @@ static void close_database(struct store *store) {
     if (store->database == NULL)
         return;
     char *reason = NULL;
-    if (!store->wal_off) {
+    if (!store->wal_off && !atomic_load(&store->wal_failed)) {
         rocksdb_flush_wal(store->database, 1, &reason);
         if (reason != NULL)
             log_error("the write-ahead log could not be flushed while closing: %s", reason);
@@ -212,6 +214,7 @@ void store_close(struct store *store) {
         return;
     close_database(store);
     store_options_close(&store->options);
+    rocksdb_writeoptions_destroy(store->probe);
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
     key_locks_close(store->locks);

@@ -47,6 +47,8 @@ struct store {
 
     alignas(64) _Atomic uint64_t flushed_sequence; // everything up to it is in the WAL file
     pthread_mutex_t flush_lock;
+    _Atomic bool wal_failed; // a write or a flush has failed since RocksDB was last seen to accept writes
+    rocksdb_writeoptions_t *probe;
 
     alignas(64) _Atomic int fullness; // enum store_fullness
     _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
