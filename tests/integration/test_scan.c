@@ -159,6 +159,7 @@ static void a_prefix_is_found_without_looking_at_other_keys(void **state) {
 static void another_pattern_in_the_middle_of_a_scan_is_taken_for_what_is_left(void **state) {
     (void)state;
     make_keys("a:", 9);
+    make_keys("aa:", 9);
     make_keys("b:", 9);
     char cursor[CURSOR_SIZE] = "0";
     freeReplyObject(scan_once(cursor, "COUNT 9")); // stands on a:8
@@ -268,6 +269,16 @@ static void dead_keys_count_as_looked_at_and_are_not_returned(void **state) {
     assert_int_equal(seen[0], 0);
 }
 
+static void a_scan_of_a_prefix_ends_behind_it_even_among_dead_keys(void **state) {
+    (void)state;
+    expect_reply(client, "OK", "MSET b:0 1 b:1 1");
+    for (int i = 0; i < 50; i++)
+        expect_reply(client, "OK", "SET c:%d 1 PX 1", i);
+    char name[] = "c:49";
+    wait_until(is_gone, name, 10, "the last key to expire");
+    expect_reply(client, "['0' ['b:0' 'b:1']]", "SCAN 0 MATCH b:* COUNT 10");
+}
+
 // Others make, delete and change keys all around and between those that stay.
 struct disturbance {
     atomic_bool stop;
@@ -335,6 +346,7 @@ int main(void) {
         cmocka_unit_test_setup(nonsense_is_refused, empty),
         cmocka_unit_test_setup(cursors_are_keys_when_they_need_not_be_numbers, empty),
         cmocka_unit_test_setup(a_scan_survives_a_change_of_the_kind_of_cursor, empty),
+        cmocka_unit_test_setup(a_scan_of_a_prefix_ends_behind_it_even_among_dead_keys, empty),
         cmocka_unit_test_setup(dead_keys_count_as_looked_at_and_are_not_returned, empty),
         cmocka_unit_test_setup(a_key_that_lives_through_the_scan_is_returned_whatever_others_do, empty),
     };

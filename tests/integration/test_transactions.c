@@ -348,6 +348,57 @@ static void plain_writes_do_not_slip_between_watch_and_exec(void **state) {
     assert_int_equal(reply_integer_of(client, "INCRBY counter 0"), THREADS * INCREMENTS);
 }
 
+// The only watcher there is, against writers that are busy all the time: what it reads after WATCH must be
+// what EXEC finds. All is sent at once, so that a write which EXEC does not notice has as little time as
+// possible.
+static void watch_and_look_twice(redisContext *own, struct shared *shared) {
+    static const char *const commands[] = {"WATCH counter", "GET counter", "MULTI", "GET counter", "EXEC"};
+    enum { COUNT = sizeof(commands) / sizeof(commands[0]) };
+    redisReply *replies[COUNT] = {NULL};
+    for (size_t i = 0; i < COUNT; i++)
+        redisAppendCommand(own, commands[i]);
+    for (size_t i = 0; i < COUNT; i++)
+        if (redisGetReply(own, (void **)&replies[i]) != REDIS_OK)
+            atomic_fetch_add(&shared->errors, 1);
+    const redisReply *before = replies[1];
+    const redisReply *executed = replies[COUNT - 1];
+    bool ran = executed != NULL && executed->type == REDIS_REPLY_ARRAY && executed->elements == 1;
+    if (ran && (before == NULL || strcmp(before->str, executed->element[0]->str) != 0))
+        atomic_fetch_add(&shared->errors, 1);
+    for (size_t i = 0; i < COUNT; i++)
+        freeReplyObject(replies[i]);
+}
+
+static void *watch_or_write(void *argument) {
+    enum { LOOKS = 3000, BATCH = 16 };
+    struct shared *shared = argument;
+    bool watches = atomic_fetch_add(&shared->next_thread, 1) == 0;
+    redisContext *own = server_connect(&server);
+    for (int i = 0; watches && i < LOOKS; i++)
+        watch_and_look_twice(own, shared);
+    while (!watches && !atomic_load(&shared->stop)) {
+        for (int i = 0; i < BATCH; i++)
+            redisAppendCommand(own, "INCR counter");
+        for (int i = 0; i < BATCH; i++) {
+            void *reply = NULL;
+            if (redisGetReply(own, &reply) != REDIS_OK)
+                atomic_fetch_add(&shared->errors, 1);
+            freeReplyObject(reply);
+        }
+    }
+    if (watches)
+        atomic_store(&shared->stop, true);
+    redisFree(own);
+    return NULL;
+}
+
+static void what_was_read_after_watch_is_what_exec_finds(void **state) {
+    (void)state;
+    struct shared shared = {0};
+    expect_reply(client, "OK", "SET counter 0");
+    run_threads(&shared, watch_or_write);
+}
+
 static bool sum_is_zero(const redisReply *pair) {
     return pair != NULL && pair->type == REDIS_REPLY_ARRAY && pair->elements == 2 &&
            pair->element[0]->str != NULL && pair->element[1]->str != NULL &&
@@ -446,6 +497,8 @@ int main(void) {
                                         connect_both, disconnect_both),
         cmocka_unit_test_setup_teardown(increments_guarded_by_watch_lose_none, connect_both, disconnect_both),
         cmocka_unit_test_setup_teardown(plain_writes_do_not_slip_between_watch_and_exec, connect_both,
+                                        disconnect_both),
+        cmocka_unit_test_setup_teardown(what_was_read_after_watch_is_what_exec_finds, connect_both,
                                         disconnect_both),
         cmocka_unit_test_setup_teardown(nobody_sees_half_of_a_transaction, connect_both, disconnect_both),
         cmocka_unit_test_setup_teardown(clients_that_need_the_same_keys_do_not_wait_for_ever, connect_both,
