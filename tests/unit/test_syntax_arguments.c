@@ -5,6 +5,7 @@
 #include "server/syntax_arguments.h"
 
 #include "base/buffer.h"
+#include "commands/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,6 +124,8 @@ static void what_is_repeated_stands_once_in_the_tree(void **state) {
     expect_tree("key value [key value ...]", "(key:key value:string)*");
     expect_tree("key field value [field value ...]", "key:key (field:string value:string)*");
     expect_tree("[key ...]", "key:key*?");
+    expect_tree("[<GET a | SET b> ...]", "<{GET}a:string|{SET}b:string>*?");
+    expect_tree("[GET encoding offset ...]", "{GET}(encoding:string offset:integer)**?");
 }
 
 static void a_repeated_token_is_told_apart_from_repeated_values(void **state) {
@@ -201,6 +204,26 @@ static void too_deep_nesting_is_refused(void **state) {
                    "brackets are nested too deep, at byte 17 of the syntax");
 }
 
+// A choice at the outermost level would be read as one argument; in the table it is always written in angles.
+static void the_syntax_of_every_command_can_be_read(void **state) {
+    (void)state;
+    size_t count = 0;
+    struct command *commands = commands_copy(&count);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        struct syntax_arguments arguments;
+        char error[SYNTAX_ERROR_SIZE] = "";
+        if (!syntax_arguments_read(commands[i].syntax, &arguments, error))
+            fail_msg("%s: %s", commands[i].name, error);
+        const struct syntax_argument *first = arguments.first;
+        if (first != NULL && first->type == SYNTAX_ONEOF && first->next == NULL &&
+            commands[i].syntax[0] != '[')
+            assert_int_equal(commands[i].syntax[0], '<');
+        syntax_arguments_release(&arguments);
+    }
+    free(commands);
+}
+
 // No text makes the reader fail in another way than by saying so.
 static void random_texts_are_read_or_refused(void **state) {
     (void)state;
@@ -246,6 +269,7 @@ int main(void) {
         cmocka_unit_test(every_type_has_a_name_of_its_own),
         cmocka_unit_test(broken_syntax_is_refused_with_the_place),
         cmocka_unit_test(too_deep_nesting_is_refused),
+        cmocka_unit_test(the_syntax_of_every_command_can_be_read),
         cmocka_unit_test(random_texts_are_read_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 //   [...]            may be left out
 //   <a | b>          one of them; also without the angles inside [...]
 //   key [key ...]    once or more; what is repeated are the arguments before the bracket that read the same
+//   [key ...]        any number of times, also none; what is repeated is all that stands before the dots
 #ifndef KVFENCE_SERVER_SYNTAX_ARGUMENTS_H
 #define KVFENCE_SERVER_SYNTAX_ARGUMENTS_H
 
