@@ -47,7 +47,8 @@ static int start(void **state) {
     assert_non_null(mkdtemp(inner->directory));
     inner->address.port = free_port();
     char text[160];
-    (void)snprintf(text, sizeof(text), "--port %d --dir %s --workers 2", inner->address.port, inner->directory);
+    (void)snprintf(text, sizeof(text), "--port %d --dir %s --workers 2", inner->address.port,
+                   inner->directory);
     char *arguments[6];
     char *rest = NULL;
     size_t count = 0;

@@ -70,8 +70,8 @@ int fsync(int fd) {
     return sync_and_note(fd, SYS_fsync);
 }
 
-int fdatasync(int fd) {
-    return sync_and_note(fd, SYS_fdatasync);
+int fdatasync(int fildes) {
+    return sync_and_note(fildes, SYS_fdatasync);
 }
 
 // --- Cutting ---

@@ -44,6 +44,8 @@ static void write_argument_flags(struct reply *reply, const struct syntax_argume
 static void write_arguments(struct reply *reply, const struct syntax_argument *first,
                             struct key_numbering *keys);
 
+// Recursion is as deep as the syntax is nested, which its reader limits.
+// NOLINTBEGIN(misc-no-recursion)
 static void write_argument(struct reply *reply, const struct syntax_argument *argument,
                            struct key_numbering *keys) {
     bool is_key = argument->type == SYNTAX_KEY;
@@ -66,7 +68,6 @@ static void write_argument(struct reply *reply, const struct syntax_argument *ar
         write_arguments(reply, argument->children, keys);
 }
 
-// Recursion is as deep as the syntax is nested, which its reader limits.
 static void write_arguments(struct reply *reply, const struct syntax_argument *first,
                             struct key_numbering *keys) {
     size_t count = 0;
@@ -77,6 +78,7 @@ static void write_arguments(struct reply *reply, const struct syntax_argument *f
     for (const struct syntax_argument *argument = first; argument != NULL; argument = argument->next)
         write_argument(reply, argument, keys);
 }
+// NOLINTEND(misc-no-recursion)
 
 // --- Commands ---------------------------------------------------------------------------------------------
 
