@@ -83,10 +83,11 @@ static bool make_backup(const struct server *server) {
     char *fresh = backup_path(server, ".tmp");
     char *old = backup_path(server, ".old");
     bool made = make_copy(server, fresh) && delete_database(old) &&
-                (!directory_exists(path) || rename_logged(path, old)) && rename_logged(fresh, path) &&
-                delete_database(old);
-    if (made)
+                (!directory_exists(path) || rename_logged(path, old)) && rename_logged(fresh, path);
+    if (made) {
         log_info("a backup was made in %s", path);
+        (void)delete_database(old); // what remains of it stands in the way of the next one only
+    }
     free(path);
     free(fresh);
     free(old);
