@@ -462,10 +462,10 @@ static void reset_ends_monitor(void **state) {
     (void)state;
     redisContext *monitor = start_monitor();
     redisContext *connection = server_connect(&server);
-    assert_int_equal(info_number(connection, "clients", "monitor_clients"), 1);
+    assert_int_equal(server_info_number(connection, "clients", "monitor_clients"), 1);
     assert_int_equal(redisAppendCommand(monitor, "RESET"), REDIS_OK);
     expect_line(monitor, "RESET", NULL);
-    assert_int_equal(info_number(connection, "clients", "monitor_clients"), 0);
+    assert_int_equal(server_info_number(connection, "clients", "monitor_clients"), 0);
     expect_text(connection, "quiet", "ECHO quiet");
     expect_text(monitor, "PONG", "PING");
     redisFree(monitor);
@@ -473,7 +473,7 @@ static void reset_ends_monitor(void **state) {
 }
 
 static bool has_no_monitors(void *context) {
-    return info_number(context, "clients", "monitor_clients") == 0;
+    return server_info_number(context, "clients", "monitor_clients") == 0;
 }
 
 static void a_monitor_that_does_not_read_is_closed(void **state) {
