@@ -187,17 +187,28 @@ asan: ## unit and integration tests under AddressSanitizer and UndefinedBehavior
 tsan: ## unit and integration tests under ThreadSanitizer
 	@$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread OPTIMIZE=-O1 test-here
 
-.PHONY: fuzz
-fuzz: ## fuzzes every target of tests/fuzz for FUZZ_SECONDS each (60), starting from its corpus and adding to it
-	@$(MAKE) CC=$(FUZZ_CC) BUILD=$(BUILD)/fuzz SANITIZE=fuzzer-no-link,address,undefined OPTIMIZE=-O1 fuzz-here
+.PHONY: fuzz fuzz-keep
+fuzz: ## fuzzes every target of tests/fuzz for FUZZ_SECONDS each (60), starting from its corpus and what earlier runs found
+fuzz-keep: ## adds to tests/fuzz/corpus what fuzzing has found since and reaches new code
+fuzz fuzz-keep:
+	@$(MAKE) CC=$(FUZZ_CC) BUILD=$(BUILD)/fuzz SANITIZE=fuzzer-no-link,address,undefined OPTIMIZE=-O1 $@-here
 
 .PHONY: fuzz-here
 fuzz-here: $(fuzzers)
 	@for target in $(fuzz_targets); do \
-		mkdir -p tests/fuzz/corpus/$$target $(BUILD)/found; \
-		printf '  FUZZ   %s, %s s\n' $$target $(FUZZ_SECONDS); \
-		$(BUILD)/tests/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
-			-artifact_prefix=$(BUILD)/found/$$target- tests/fuzz/corpus/$$target; \
+		found=$(BUILD)/corpus/$$target; log=$(BUILD)/$$target.log; mkdir -p $$found; \
+		printf '  FUZZ   %s for %s s\n' $$target $(FUZZ_SECONDS); \
+		$(BUILD)/tests/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=$(BUILD)/failing-$$target- $$found tests/fuzz/corpus/$$target >$$log 2>&1 \
+			|| { cat $$log; exit 1; }; \
+		sed -n 's/^stat::\(number_of_executed_units\|new_units_added\): */         \1 /p' $$log; \
+	done
+
+.PHONY: fuzz-keep-here
+fuzz-keep-here: $(fuzzers)
+	@for target in $(fuzz_targets); do \
+		mkdir -p $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target; \
+		$(BUILD)/tests/fuzz/fuzz_$$target -merge=1 tests/fuzz/corpus/$$target $(BUILD)/corpus/$$target; \
 	done
 
 .PHONY: bench
