@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,10 +40,7 @@ static long long id_of(redisContext *connection) {
 // The value of a field ("flags=") in CLIENT INFO's line, up to the next blank.
 static void own_field(redisContext *connection, const char *name, char out[128]) {
     redisReply *reply = command(connection, "CLIENT INFO");
-    const char *at = strstr(reply->str, name);
-    if (at == NULL)
-        fail_msg("CLIENT INFO has no '%s': %s", name, reply->str);
-    at = at == NULL ? "" : at + strlen(name);
+    const char *at = text_after(reply->str, name);
     (void)snprintf(out, 128, "%.*s", (int)strcspn(at, " \n"), at);
     freeReplyObject(reply);
 }
@@ -89,12 +87,7 @@ static void the_line_has_redis_fields_in_redis_order(void **state) {
         " cmd=",       " user=", " redir=", " resp=", " lib-name=", " lib-ver="};
     redisContext *connection = server_connect(&server);
     redisReply *reply = command(connection, "CLIENT INFO");
-    const char *at = reply->str;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        at = strstr(at, fields[i]);
-        if (at == NULL)
-            fail_msg("'%s' is missing or out of order: %s", fields[i], reply->str);
-    }
+    EXPECT_IN_ORDER(reply->str, fields);
     assert_int_equal(reply->str[reply->len - 1], '\n');
     freeReplyObject(reply);
     redisFree(connection);

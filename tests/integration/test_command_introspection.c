@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,13 +300,7 @@ static void arguments_are_told_as_a_tree(void **state) {
                                          "key_spec_index\r\n:0\r\n", "$5\r\noneof\r\n",       "+optional\r\n",
                                          "arguments\r\n*2\r\n",      "$10\r\npure-token\r\n", "$2\r\nNX\r\n"};
     char *docs = docs_of("set nosuch");
-    const char *at = docs;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        at = strstr(at, wanted[i]);
-        if (at == NULL)
-            fail_msg("'%s' is missing or out of order in %s", wanted[i], docs);
-        at += strlen(wanted[i]);
-    }
+    EXPECT_IN_ORDER(docs, wanted);
     free(docs);
 }
 

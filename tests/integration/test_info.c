@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,16 +50,6 @@ static char *info(const char *words) {
     return text;
 }
 
-static void expect_order(const char *text, const char *const *wanted) {
-    const char *at = text;
-    for (; *wanted != NULL; wanted++) {
-        at = strstr(at, *wanted);
-        if (at == NULL)
-            fail_msg("'%s' is missing or out of order in:\n%s", *wanted, text);
-        at += strlen(*wanted);
-    }
-}
-
 static size_t count_in(const char *text, const char *word) {
     size_t count = 0;
     for (; (text = strstr(text, word)) != NULL; text += strlen(word))
@@ -70,23 +61,16 @@ static size_t count_in(const char *text, const char *word) {
 
 static void all_sections_come_in_order(void **state) {
     (void)state;
-    static const char *const headings[] = {"# Server\r\n",
-                                           "\r\n\r\n# Clients\r\n",
-                                           "\r\n\r\n# Memory\r\n",
-                                           "\r\n\r\n# Persistence\r\n",
-                                           "\r\n\r\n# Stats\r\n",
-                                           "\r\n\r\n# Replication\r\n",
-                                           "\r\n\r\n# CPU\r\n",
-                                           "\r\n\r\n# Commandstats\r\n",
-                                           "\r\n# Errorstats\r\n",
-                                           "\r\n# Cluster\r\n",
-                                           "\r\n\r\n# Keyspace\r\n",
-                                           "\r\n\r\n# RocksDB\r\n",
-                                           NULL};
+    static const char *const headings[] = {"# Server\r\n",           "\r\n\r\n# Clients\r\n",
+                                           "\r\n\r\n# Memory\r\n",   "\r\n\r\n# Persistence\r\n",
+                                           "\r\n\r\n# Stats\r\n",    "\r\n\r\n# Replication\r\n",
+                                           "\r\n\r\n# CPU\r\n",      "\r\n\r\n# Commandstats\r\n",
+                                           "\r\n# Errorstats\r\n",   "\r\n# Cluster\r\n",
+                                           "\r\n\r\n# Keyspace\r\n", "\r\n\r\n# RocksDB\r\n"};
     static const char *const words[] = {"", "all", "default", "everything", "EVERYTHING"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         char *text = info(words[i]);
-        expect_order(text, headings);
+        EXPECT_IN_ORDER(text, headings);
         assert_int_equal(count_in(text, "# Server\r\n"), 1);
         assert_true(strlen(text) > 4 && strcmp(text + strlen(text) - 4, "\r\n\r\n") != 0);
         free(text);
@@ -140,10 +124,9 @@ static void the_server_tells_its_versions(void **state) {
                                          "process_id:",
                                          "tcp_port:",
                                          "uptime_in_seconds:",
-                                         "uptime_in_days:0\r\n",
-                                         NULL};
+                                         "uptime_in_days:0\r\n"};
     char *text = info("server");
-    expect_order(text, fields);
+    EXPECT_IN_ORDER(text, fields);
     free(text);
     assert_int_equal(server_info_number(connection, "server", "tcp_port"), server.port);
     assert_int_equal(server_info_number(connection, "server", "process_id"), server.pid);
