@@ -66,7 +66,7 @@ static void wait_closed(redisContext *connection) {
     wait_until(is_closed, connection, 10, "the connection is closed");
 }
 
-// --- Telling ----------------------------------------------------------------------------------------------
+// --- Telling ---
 
 static void ids_rise_and_are_not_used_again(void **state) {
     (void)state;
@@ -213,7 +213,7 @@ static void tracking_is_off_and_stays_off(void **state) {
     redisFree(connection);
 }
 
-// --- KILL -------------------------------------------------------------------------------------------------
+// --- KILL ---
 
 // More connections than workers, so that some are on another worker than the killer.
 enum { CROWD = 8 };
@@ -295,7 +295,7 @@ static void kill_refuses_what_it_does_not_understand(void **state) {
     redisFree(connection);
 }
 
-// --- PAUSE ------------------------------------------------------------------------------------------------
+// --- PAUSE ---
 
 static bool shows_a_waiting_client(void *context) {
     return lines_in(context, " flags=b ") != 0;
@@ -347,7 +347,7 @@ static void pause_refuses_what_it_does_not_understand(void **state) {
     redisFree(connection);
 }
 
-// --- REPLY ------------------------------------------------------------------------------------------------
+// --- REPLY ---
 
 // Appends the commands and expects these bulk or status replies, and no others before them.
 static void expect_replies(redisContext *connection, const char *const *commands,
@@ -382,7 +382,7 @@ static void one_reply_can_be_skipped(void **state) {
     redisFree(connection);
 }
 
-// --- MONITOR ----------------------------------------------------------------------------------------------
+// --- MONITOR ---
 
 static redisContext *start_monitor(void) {
     redisContext *connection = server_connect(&server);

@@ -72,7 +72,7 @@ static redisReply *command_line(const char *line) {
     return reply;
 }
 
-// --- Entries ----------------------------------------------------------------------------------------------
+// --- Entries ---
 
 enum {
     NAME,
@@ -163,7 +163,7 @@ static void unknown_names_have_empty_entries(void **state) {
     freeReplyObject(reply);
 }
 
-// --- LIST -------------------------------------------------------------------------------------------------
+// --- LIST ---
 
 static void names_are_filtered_by_pattern_and_category(void **state) {
     (void)state;
@@ -186,7 +186,7 @@ static void names_are_filtered_by_pattern_and_category(void **state) {
     expect_error(connection, "ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.", "COMMAND NOSUCH");
 }
 
-// --- GETKEYS ----------------------------------------------------------------------------------------------
+// --- GETKEYS ---
 
 static void expect_keys(const char *whole_command, const char *wanted) {
     char request[128];
@@ -234,7 +234,7 @@ static void how_a_key_is_used_depends_on_the_options(void **state) {
     expect_use("GET a", "RO");
 }
 
-// --- DOCS -------------------------------------------------------------------------------------------------
+// --- DOCS ---
 
 // The whole reply to COMMAND DOCS as it is sent: its nesting is deeper than hiredis reads. The caller frees
 // it.
@@ -304,7 +304,7 @@ static void arguments_are_told_as_a_tree(void **state) {
     free(docs);
 }
 
-// --- HELP -------------------------------------------------------------------------------------------------
+// --- HELP ---
 
 static void every_container_helps(void **state) {
     (void)state;

@@ -75,7 +75,7 @@ static void expect_closed(redisContext *connection) {
     assert_true(connection->err == REDIS_ERR_EOF || connection->err == REDIS_ERR_IO); // closed, or reset
 }
 
-// --- Small ones -------------------------------------------------------------------------------------------
+// --- Small ones ---
 
 static void ping_answers_pong_or_its_argument(void **state) {
     (void)state;
@@ -141,7 +141,7 @@ static void cluster_clients_marks_are_accepted(void **state) {
     redisFree(connection);
 }
 
-// --- AUTH -------------------------------------------------------------------------------------------------
+// --- AUTH ---
 
 static void auth_without_a_configured_password_says_so(void **state) {
     (void)state;
@@ -225,7 +225,7 @@ static void taking_the_password_away_lets_waiting_clients_in(void **state) {
     server_discard(&server);
 }
 
-// --- HELLO ------------------------------------------------------------------------------------------------
+// --- HELLO ---
 
 static void hello_tells_what_the_server_is(void **state) {
     (void)state;
@@ -301,7 +301,7 @@ static void resp3_can_be_disabled(void **state) {
     server_discard(&server);
 }
 
-// --- RESET ------------------------------------------------------------------------------------------------
+// --- RESET ---
 
 static void reset_makes_the_connection_new(void **state) {
     (void)state;

@@ -57,7 +57,7 @@ static size_t count_in(const char *text, const char *word) {
     return count;
 }
 
-// --- Shape ------------------------------------------------------------------------------------------------
+// --- Shape ---
 
 static void all_sections_come_in_order(void **state) {
     (void)state;
@@ -108,7 +108,7 @@ static void every_line_is_a_name_and_a_value(void **state) {
     free(text);
 }
 
-// --- Fields -----------------------------------------------------------------------------------------------
+// --- Fields ---
 
 static void the_server_tells_its_versions(void **state) {
     (void)state;

@@ -34,7 +34,7 @@ static int stop_server(void **state) {
     return 0;
 }
 
-// --- Small ones -------------------------------------------------------------------------------------------
+// --- Small ones ---
 
 static void time_is_the_clock(void **state) {
     (void)state;
@@ -78,7 +78,7 @@ static void the_database_can_be_compacted_and_flushed(void **state) {
     expect_text(connection, "PONG", "PING");
 }
 
-// --- Backups ----------------------------------------------------------------------------------------------
+// --- Backups ---
 
 static bool no_backup_is_running(void *context) {
     return server_info_number(context, "persistence", "bgsave_in_progress") == 0;
@@ -171,7 +171,7 @@ static void a_backup_that_cannot_be_made_is_told(void **state) {
     server_discard(&other);
 }
 
-// --- SHUTDOWN ---------------------------------------------------------------------------------------------
+// --- SHUTDOWN ---
 
 static void shutdown_ends_the_process_and_keeps_the_data(void **state) {
     (void)state;
@@ -203,7 +203,7 @@ static void shutdown_refuses_what_it_does_not_understand(void **state) {
     expect_error(connection, "ERR No shutdown in progress.", "SHUTDOWN ABORT");
 }
 
-// --- Slow log ---------------------------------------------------------------------------------------------
+// --- Slow log ---
 
 static void slow_commands_are_noted_newest_first(void **state) {
     (void)state;
@@ -246,7 +246,7 @@ static void the_slow_log_refuses_what_it_does_not_understand(void **state) {
                  "SLOWLOG GET 1 2");
 }
 
-// --- Latency ----------------------------------------------------------------------------------------------
+// --- Latency ---
 
 static void spikes_are_told_and_forgotten(void **state) {
     (void)state;
@@ -300,7 +300,7 @@ static void run_times_are_told_as_histograms(void **state) {
     freeReplyObject(reply);
 }
 
-// --- Memory -----------------------------------------------------------------------------------------------
+// --- Memory ---
 
 static void the_use_of_a_key_grows_with_its_value(void **state) {
     (void)state;
@@ -336,7 +336,7 @@ static void memory_is_described(void **state) {
     freeReplyObject(reply);
 }
 
-// --- DEBUG ------------------------------------------------------------------------------------------------
+// --- DEBUG ---
 
 static void debug_helps_tests(void **state) {
     (void)state;

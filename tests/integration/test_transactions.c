@@ -260,7 +260,7 @@ static void a_client_that_leaves_takes_its_watches_and_its_queue_along(void **st
     expect_reply(client, "'2'", "GET a");
 }
 
-// --- Many at once -----------------------------------------------------------------------------------------
+// --- Many at once ---
 
 enum { THREADS = 8, INCREMENTS = 200 };
 

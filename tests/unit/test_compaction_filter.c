@@ -90,7 +90,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-// --- Writing, compacting, looking -----------------------------------------------------------------------
+// --- Writing, compacting, looking ---
 
 static void put(struct fixture *fixture, enum column_family family, struct bytes key, struct bytes value) {
     char *error = NULL;
@@ -169,7 +169,7 @@ static struct metadata hash_of(uint64_t version, wall_ms_t expire_ms) {
     return (struct metadata){.type = VALUE_HASH, .version = version, .size = 1, .expire_ms = expire_ms};
 }
 
-// --- The metadata family --------------------------------------------------------------------------------
+// --- The metadata family ---
 
 static void dead_keys_are_reclaimed_and_living_ones_kept(void **state) {
     struct fixture *fixture = *state;
@@ -200,7 +200,7 @@ static void metadata_that_is_not_understood_is_kept(void **state) {
     assert_int_equal(compaction_filters_dropped(fixture->filters), 0);
 }
 
-// --- Sub-keys -------------------------------------------------------------------------------------------
+// --- Sub-keys ---
 
 static void sub_keys_follow_their_metadata(void **state) {
     struct fixture *fixture = *state;
@@ -280,7 +280,7 @@ static void keys_of_other_namespaces_and_of_equal_beginnings_are_told_apart(void
     assert_false(has_sub_key(fixture, FAMILY_DEFAULT, "aa", 5, "x"));
 }
 
-// --- The rest -------------------------------------------------------------------------------------------
+// --- The rest ---
 
 static void published_messages_and_script_commands_are_reclaimed(void **state) {
     struct fixture *fixture = *state;
@@ -314,7 +314,7 @@ static void reclaiming_leaves_the_sequence_number_as_it_is(void **state) {
     assert_int_equal(rocksdb_get_latest_sequence_number(fixture->database), before);
 }
 
-// --- At the same time -----------------------------------------------------------------------------------
+// --- At the same time ---
 
 struct compactor {
     struct fixture *fixture;

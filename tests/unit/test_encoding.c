@@ -22,7 +22,7 @@ static void assert_bytes(struct bytes actual, struct bytes expected) {
     assert_memory_equal(actual.data, expected.data, expected.length);
 }
 
-// --- Names ----------------------------------------------------------------------------------------------
+// --- Names ---
 
 static void column_families_have_the_ids_and_names_of_kvrocks(void **state) {
     (void)state;
@@ -50,7 +50,7 @@ static void only_strings_and_json_have_no_sub_keys(void **state) {
                          type != VALUE_STRING && type != VALUE_JSON);
 }
 
-// --- Metadata -------------------------------------------------------------------------------------------
+// --- Metadata ---
 
 static struct bytes encode(char out[METADATA_HEADER_MAX], struct metadata metadata) {
     return (struct bytes){.data = out, .length = encode_metadata(out, &metadata)};
@@ -209,7 +209,7 @@ static void emptied_collections_are_dead_but_not_types_that_may_be_empty(void **
     }
 }
 
-// --- Versions -------------------------------------------------------------------------------------------
+// --- Versions ---
 
 static void versions_hold_the_time_in_microseconds_above_eleven_bits(void **state) {
     (void)state;
@@ -250,7 +250,7 @@ static void versions_are_never_the_same_in_any_thread(void **state) {
     free(versions);
 }
 
-// --- Doubles --------------------------------------------------------------------------------------------
+// --- Doubles ---
 
 static void doubles_have_the_bytes_of_kvrocks(void **state) {
     (void)state;

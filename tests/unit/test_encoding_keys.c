@@ -27,7 +27,7 @@ static void assert_buffer(struct buffer *actual, struct bytes expected) {
     buffer_release(actual);
 }
 
-// --- Slots ----------------------------------------------------------------------------------------------
+// --- Slots ---
 
 static void slots_are_crc16_xmodem_modulo_16384(void **state) {
     (void)state;
@@ -67,7 +67,7 @@ static void slots_count_bytes_that_are_not_text(void **state) {
     assert_int_equal(key_slot(BYTES_LITERAL("\0{\0\0}")), key_slot(BYTES_LITERAL("\0\0")));
 }
 
-// --- Keys -----------------------------------------------------------------------------------------------
+// --- Keys ---
 
 static void a_metadata_key_is_namespace_and_key(void **state) {
     (void)state;

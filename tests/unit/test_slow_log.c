@@ -163,7 +163,7 @@ static void numbering_goes_on_after_a_reset(void **state) {
     assert_int_equal(shown.ids[0], 2);
 }
 
-// --- Threads ----------------------------------------------------------------------------------------------
+// --- Threads ---
 
 enum { THREADS = 4, ROUNDS = 3000, MAX_LENGTH = 8 };
 

@@ -209,7 +209,7 @@ static void thousands_of_keys_can_be_watched_at_once(void **state) {
     watch_remove_all(*state, &second);
 }
 
-// --- Threads ----------------------------------------------------------------------------------------------
+// --- Threads ---
 
 enum { HAMMERS = 4, ROUNDS = 4000, HAMMERED_KEYS = 7 };
 

@@ -68,7 +68,7 @@ void command_command_info(struct command_context *context) {
     }
 }
 
-// --- LIST -------------------------------------------------------------------------------------------------
+// --- LIST ---
 
 // Does a command pass COMMAND LIST's filter with this value?
 typedef bool list_filter(const struct command_table *table, const struct command *command,

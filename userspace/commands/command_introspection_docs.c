@@ -17,7 +17,7 @@ static void write_field(struct reply *reply, const char *name, const char *value
     reply_bulk_text(reply, value);
 }
 
-// --- Arguments --------------------------------------------------------------------------------------------
+// --- Arguments ---
 
 // Which of the command's key specifications the next key belongs to: the first key to the first one, the
 // others to the second, if there is a second.
@@ -80,7 +80,7 @@ static void write_arguments(struct reply *reply, const struct syntax_argument *f
 }
 // NOLINTEND(misc-no-recursion)
 
-// --- Commands ---------------------------------------------------------------------------------------------
+// --- Commands ---
 
 static void write_docs(struct docs_writer *writer, const struct command *command);
 

@@ -29,7 +29,7 @@ void reply_words(struct reply *reply, const char *words) {
     (void)write_words(reply, words);
 }
 
-// --- Flags and categories ---------------------------------------------------------------------------------
+// --- Flags and categories ---
 
 static void reply_flags(struct reply *reply, const struct command *command) {
     static const struct {
@@ -146,7 +146,7 @@ static void reply_tips(struct reply *reply, const char *tips) {
     }
 }
 
-// --- Key specifications -----------------------------------------------------------------------------------
+// --- Key specifications ---
 
 // `last` counts from `first`; negative: from the end of the arguments.
 static void reply_key_specification(struct reply *reply, const char *flags, int first, int last, int step) {
@@ -196,7 +196,7 @@ static void reply_key_specifications(struct reply *reply, const struct command *
     }
 }
 
-// --- The entry --------------------------------------------------------------------------------------------
+// --- The entry ---
 
 struct entry_writer {
     struct reply *reply;

@@ -62,7 +62,7 @@ void command_reset(struct command_context *context) {
     reply_status(context->reply, "RESET");
 }
 
-// --- Authentication ---------------------------------------------------------------------------------------
+// --- Authentication ---
 
 // There is one user, "default". Without a password it is let in with any.
 static bool authenticate(struct command_context *context, struct bytes user, struct bytes password) {
@@ -93,7 +93,7 @@ void command_auth(struct command_context *context) {
         reply_ok(context->reply);
 }
 
-// --- HELLO ------------------------------------------------------------------------------------------------
+// --- HELLO ---
 
 struct greeting {
     int64_t protocol;

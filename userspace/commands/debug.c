@@ -53,7 +53,7 @@ void command_debug_set_active_expire(struct command_context *context) {
         reply_ok(context->reply);
 }
 
-// --- PROTOCOL ---------------------------------------------------------------------------------------------
+// --- PROTOCOL ---
 
 static void protocol_string(struct reply *reply) {
     reply_bulk_text(reply, "Hello World");

@@ -74,7 +74,7 @@ void command_info(struct command_context *context) {
     buffer_release(&text);
 }
 
-// --- Lines ------------------------------------------------------------------------------------------------
+// --- Lines ---
 
 void info_number(struct buffer *out, const char *name, uint64_t value) {
     buffer_append_format(out, "%s:%" PRIu64 "\r\n", name, value);

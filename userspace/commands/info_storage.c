@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// --- Keyspace ---------------------------------------------------------------------------------------------
+// --- Keyspace ---
 
 // The remark that Kvrocks puts before the numbers: they are those of the last DBSIZE SCAN.
 static void write_scan_remark(const struct server *server, struct buffer *out) {
@@ -44,7 +44,7 @@ void info_write_keyspace(struct server *server, struct buffer *out) {
     write_percent(out, "used_disk_percent", space.disk_used, space.disk_capacity);
 }
 
-// --- RocksDB ----------------------------------------------------------------------------------------------
+// --- RocksDB ---
 
 static void write_of_family(struct buffer *out, const char *name, enum column_family family, uint64_t value) {
     buffer_append_format(out, "%s[%s]:%" PRIu64 "\r\n", name, column_family_name(family), value);

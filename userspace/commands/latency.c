@@ -56,7 +56,7 @@ void command_latency_reset(struct command_context *context) {
     reply_integer(context->reply, (int64_t)reset);
 }
 
-// --- HISTOGRAM --------------------------------------------------------------------------------------------
+// --- HISTOGRAM ---
 
 static uint64_t sum_buckets(const struct server *server, size_t command, uint64_t sum[LATENCY_BUCKETS]) {
     uint64_t calls = 0;

@@ -12,7 +12,7 @@
 
 enum { SAMPLES_MAX = 160, GRAPH_COLUMNS = 80, GRAPH_ROWS = 4 };
 
-// --- DOCTOR -----------------------------------------------------------------------------------------------
+// --- DOCTOR ---
 
 struct report {
     struct server *server;
@@ -44,7 +44,7 @@ void command_latency_doctor(struct command_context *context) {
     buffer_release(&report.text);
 }
 
-// --- GRAPH ------------------------------------------------------------------------------------------------
+// --- GRAPH ---
 
 struct range {
     uint64_t low, high;

@@ -69,7 +69,7 @@ void command_memory_malloc_stats(struct command_context *context) {
     buffer_release(&report);
 }
 
-// --- STATS ------------------------------------------------------------------------------------------------
+// --- STATS ---
 
 static uint64_t client_memory(struct server *server) {
     uint64_t total = 0;
@@ -118,7 +118,7 @@ void command_memory_stats(struct command_context *context) {
     reply_double(reply, ratio(use.resident, use.allocated));
 }
 
-// --- DOCTOR -----------------------------------------------------------------------------------------------
+// --- DOCTOR ---
 
 void command_memory_doctor(struct command_context *context) {
     struct memory_use use = memory_use_now();

@@ -52,7 +52,7 @@ void command_stats(struct command_context *context) {
     free(text);
 }
 
-// --- COMPACT ----------------------------------------------------------------------------------------------
+// --- COMPACT ---
 
 static void compact(void *argument, bool cancelled) {
     struct server *server = argument;
@@ -78,7 +78,7 @@ void command_compact(struct command_context *context) {
     reply_ok(context->reply);
 }
 
-// --- SHUTDOWN ---------------------------------------------------------------------------------------------
+// --- SHUTDOWN ---
 
 struct shutdown_options {
     bool save, no_save, now, force, abort;

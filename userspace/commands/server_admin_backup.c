@@ -32,7 +32,7 @@ void command_lastsave(struct command_context *context) {
     reply_integer(context->reply, time_ms < 0 ? -1 : time_ms / 1000);
 }
 
-// --- SAVE -------------------------------------------------------------------------------------------------
+// --- SAVE ---
 
 // A client that waits for the end of a backup. Travels to the background thread and back to its worker.
 struct waiting_client {
@@ -72,7 +72,7 @@ void command_save(struct command_context *context) {
     client_unblock(context->client);
 }
 
-// --- Jobs without an answer -------------------------------------------------------------------------------
+// --- Jobs without an answer ---
 
 static void flush_memtables(void *argument, bool cancelled) {
     struct server *server = argument;

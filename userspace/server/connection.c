@@ -34,8 +34,7 @@ enum {
     SEND_MAX = 4 << 20  // one round's sending to one client
 };
 
-// --- Opening and closing
-// ------------------------------------------------------------------------------------
+// --- Opening and closing ---
 
 static void describe_address(const struct sockaddr_storage *address, char out[CLIENT_ADDRESS_SIZE]) {
     char host[INET6_ADDRSTRLEN] = "?";
@@ -165,8 +164,7 @@ void connection_close(struct client *client) {
     atomic_fetch_sub(&server->connected_clients, 1);
 }
 
-// --- Reading
-// ------------------------------------------------------------------------------------------------
+// --- Reading ---
 
 static void set_reading(struct client *client, bool on) {
     if (on != client->reading_paused)
@@ -301,8 +299,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument) {
     connection_run_input(client);
 }
 
-// --- Sending
-// ------------------------------------------------------------------------------------------------
+// --- Sending ---
 
 // Sending happens only at the end of a round, after it is settled: a writable socket is a reason to look at
 // it then.

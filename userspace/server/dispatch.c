@@ -23,8 +23,7 @@
 
 enum { UNKNOWN_NAME_MAX = 128, UNKNOWN_ARGUMENTS_MAX = 128, UPPER_NAME_SIZE = 64 };
 
-// --- Checks
-// -------------------------------------------------------------------------------------------------
+// --- Checks ---
 
 static void refuse_unknown(struct client *client, const struct bytes *arguments, size_t count) {
     struct buffer shown = {0};
@@ -61,6 +60,23 @@ static bool arity_fits(const struct command *command, size_t count) {
     return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
 }
 
+static bool in_multi(const struct client *client) {
+    return client->transaction != NULL && client->transaction->open;
+}
+
+// An EXEC that cannot run ends the transaction, as in Redis.
+static void refuse_arity(struct client *client, const struct command *command) {
+    if (!in_multi(client) || strcmp(command->name, "exec") != 0) {
+        reply_error_format(&client->reply, "ERR wrong number of arguments for '%s' command", command->name);
+        return;
+    }
+    reply_error(&client->reply,
+                "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
+    transaction_discard(client->transaction);
+    watch_remove_all(client->server->watch_table, client->transaction);
+    atomic_store_explicit(&client->multi_shown, -1, memory_order_relaxed);
+}
+
 // A client that never gave the password is let in when there is none any more.
 static bool must_authenticate(const struct client *client) {
     return !client->authenticated && authentication_required(client->server->authentication);
@@ -84,7 +100,7 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         return NULL;
     }
     if (!arity_fits(command, count)) {
-        reply_error_format(&client->reply, "ERR wrong number of arguments for '%s' command", command->name);
+        refuse_arity(client, command);
         return NULL;
     }
     const char *full = NULL;
@@ -93,10 +109,6 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         return NULL;
     }
     return command;
-}
-
-static bool in_multi(const struct client *client) {
-    return client->transaction != NULL && client->transaction->open;
 }
 
 static bool queue_writes(const struct transaction *transaction) {
@@ -123,8 +135,7 @@ static bool is_held_by_pause(struct client *client, const struct command *comman
     return (command->flags & COMMAND_WRITE) != 0;
 }
 
-// --- Running
-// ------------------------------------------------------------------------------------------------
+// --- Running ---
 
 enum { KEYS_ON_STACK = 16 };
 
@@ -153,14 +164,14 @@ static void touch_watched(void *context, struct bytes key, bool all) {
 }
 
 bool dispatch_commit(struct command_context *context, struct output_mark before) {
-    struct client *client = context->client;
+    bool writes = session_has_staged(context->session);
     enum store_status status = store_commit(context->session);
     if (status != STORE_OK) {
         output_truncate(&context->reply->output, before);
         reply_error(context->reply, session_error(context->session, status));
         return false;
     }
-    client->wrote_this_round |= session_round_wrote(context->session);
+    context->client->wrote_this_round |= writes;
     session_each_committed_key(context->session, touch_watched, context->server);
     return true;
 }
@@ -201,8 +212,7 @@ static void run(struct command_context *context) {
     }
 }
 
-// --- Accounting
-// ---------------------------------------------------------------------------------------------
+// --- Accounting ---
 
 static void count_error(struct client *client) {
     counter_add(&worker_stats(client->worker)->errors, 1);
@@ -264,11 +274,12 @@ static void execute(struct client *client, const struct command *command, const 
     bool shown_last = strcmp(command->name, "exec") == 0; // after the commands that it runs
     if (!shown_last)
         dispatch_feed_monitors(&context);
+    uint64_t reads = session_reads(context.session);
     uint64_t started_us = clock_duration_us();
     run(&context);
     if (shown_last)
         dispatch_feed_monitors(&context);
-    client->read_this_round |= session_round_read(context.session);
+    client->read_this_round |= session_reads(context.session) != reads;
     dispatch_account(&context, started_us, client->reply.errors != errors);
 }
 

@@ -44,8 +44,7 @@ struct listener {
     bool out_of_descriptors;
 };
 
-// --- Accepting
-// ----------------------------------------------------------------------------------------------
+// --- Accepting ---
 
 static struct worker *least_busy(const struct server *server) {
     struct worker *chosen = server->workers[0];
@@ -127,8 +126,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-// --- Binding
-// ------------------------------------------------------------------------------------------------
+// --- Binding ---
 
 static bool add_socket(struct listener *listener, int fd, bool is_unix_socket) {
     struct listening_socket *socket = &listener->sockets[listener->count++];
@@ -243,8 +241,7 @@ static bool listen_on_unix(struct listener *listener, char *error, size_t error_
     return add_socket(listener, fd, true);
 }
 
-// --- Opening and closing
-// ------------------------------------------------------------------------------------
+// --- Opening and closing ---
 
 static bool open_loop(struct listener *listener) {
     listener->base = event_base_new();

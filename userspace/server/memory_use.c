@@ -19,7 +19,7 @@ static bool has_jemalloc(void) {
     return mallctl != NULL && malloc_stats_print != NULL;
 }
 
-// --- Numbers ----------------------------------------------------------------------------------------------
+// --- Numbers ---
 
 static uint64_t jemalloc_number(const char *name) {
     size_t value = 0;
@@ -74,7 +74,7 @@ struct memory_use memory_use_now(void) {
     return use;
 }
 
-// --- The allocator itself ---------------------------------------------------------------------------------
+// --- The allocator itself ---
 
 // jemalloc's version goes on with the commit that it was built from.
 void memory_use_allocator(struct buffer *out) {

@@ -26,8 +26,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-// --- Opening
-// ------------------------------------------------------------------------------------------------
+// --- Opening ---
 
 struct server_rates {
     struct rate_sampler commands, input, output;
@@ -157,8 +156,7 @@ void server_close(struct server *server) {
     free(server);
 }
 
-// --- While it runs
-// ------------------------------------------------------------------------------------------
+// --- While it runs ---
 
 struct totals {
     uint64_t commands, input_bytes, output_bytes;

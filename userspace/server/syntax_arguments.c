@@ -65,7 +65,7 @@ static char *copy_word(struct bytes word) {
 }
 
 // --- Words -------------------------------------------------------------------------------------------------
-// --------------------------------------------------------------------------------------
+// ---
 
 static bool is_token(struct bytes word) {
     for (size_t i = 0; i < word.length; i++)
@@ -109,7 +109,7 @@ static struct syntax_argument *make_parent(struct reader *reader, enum syntax_ty
     return parent;
 }
 
-// --- Tokens with what belongs to them ---------------------------------------------------------------------
+// --- Tokens with what belongs to them ---
 
 static struct syntax_argument *as_one(struct reader *reader, const struct list *list) {
     return list->first == list->last ? list->first : make_parent(reader, SYNTAX_BLOCK, list);
@@ -150,7 +150,7 @@ static struct list attach_tokens(struct reader *reader, struct list list) {
     return result;
 }
 
-// --- Reading ----------------------------------------------------------------------------------------------
+// --- Reading ---
 
 static void skip_blanks(struct reader *reader) {
     while (*reader->at == ' ')

@@ -55,8 +55,7 @@ struct worker {
     _Atomic bool stopping;
 };
 
-// --- Mailbox
-// ------------------------------------------------------------------------------------------------
+// --- Mailbox ---
 
 static void wake(struct mailbox *mailbox) {
     uint64_t one = 1;
@@ -101,8 +100,7 @@ static void on_mail(evutil_socket_t fd, short what, void *argument) {
     read_mail(argument);
 }
 
-// --- Clients
-// ------------------------------------------------------------------------------------------------
+// --- Clients ---
 
 struct adoption {
     int fd;
@@ -202,8 +200,7 @@ void worker_feed_monitors(struct worker *worker, struct bytes line) {
     }
 }
 
-// --- Rounds
-// -------------------------------------------------------------------------------------------------
+// --- Rounds ---
 
 // Everything that the round's commands have replied was held back until here.
 static void finish_round(struct worker *worker) {
@@ -269,8 +266,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-// --- Opening and closing
-// ------------------------------------------------------------------------------------
+// --- Opening and closing ---
 
 static bool open_mailbox(struct worker *worker) {
     struct mailbox *mailbox = &worker->mailbox;
@@ -345,8 +341,7 @@ void worker_close(struct worker *worker) {
     free(worker);
 }
 
-// --- Looking in
-// ---------------------------------------------------------------------------------------------
+// --- Looking in ---
 
 size_t worker_index(const struct worker *worker) {
     return worker->index;

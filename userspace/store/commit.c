@@ -136,3 +136,7 @@ bool session_round_read(const struct store_session *session) {
 bool session_round_wrote(const struct store_session *session) {
     return session->round_wrote;
 }
+
+uint64_t session_reads(const struct store_session *session) {
+    return session->reads;
+}

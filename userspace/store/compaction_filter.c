@@ -57,7 +57,7 @@ struct compaction {
     struct metadata metadata;
 };
 
-// --- The database ---------------------------------------------------------------------------------------
+// --- The database ---
 
 static void lock_for_change(struct compaction_filters *filters) {
     always_assert(pthread_rwlock_wrlock(&filters->lock) == 0, "the compaction filters can be locked");
@@ -106,7 +106,7 @@ uint64_t compaction_filters_dropped(const struct compaction_filters *filters) {
     return atomic_load_explicit(&filters->dropped, memory_order_relaxed);
 }
 
-// --- The life of a compaction ---------------------------------------------------------------------------
+// --- The life of a compaction ---
 
 // With the lock held for change.
 static void take_snapshot(struct compaction *compaction) {
@@ -161,7 +161,7 @@ static void compaction_end(void *state) {
     free(compaction);
 }
 
-// --- What is dropped ------------------------------------------------------------------------------------
+// --- What is dropped ---
 
 // Reads the metadata of compaction->key. With the lock held for reading and a snapshot.
 static void read_metadata(struct compaction *compaction) {
@@ -238,7 +238,7 @@ static bool is_script_command(struct compaction *compaction, struct bytes key, s
     return bytes_equal(key, BYTES_LITERAL("script"));
 }
 
-// --- RocksDB's side -------------------------------------------------------------------------------------
+// --- RocksDB's side ---
 
 static const struct filter_kind sub_key_kind = {"kvfence.sub_key", sub_key_is_dead, true};
 static const struct filter_kind metadata_kind = {"kvfence.metadata", key_is_dead, false};

@@ -47,7 +47,7 @@ bool value_type_has_sub_keys(enum value_type type) {
     return value_type_find(type)->has_sub_keys;
 }
 
-// --- Integers -------------------------------------------------------------------------------------------
+// --- Integers ---
 
 static char *put_byte(char *out, uint8_t value) {
     *out = (char)value;
@@ -103,7 +103,7 @@ static bool take(struct bytes *rest, size_t length, struct bytes *out) {
     return true;
 }
 
-// --- Slots ----------------------------------------------------------------------------------------------
+// --- Slots ---
 
 // CRC-16/XMODEM (polynomial 0x1021, start 0) of each value of four bits. Going by half bytes is as fast as a
 // table of 256 for keys of usual length, and the table stays in one cache line.
@@ -140,7 +140,7 @@ uint16_t key_slot(struct bytes user_key) {
     return crc16(hash_tag(user_key)) % SLOT_COUNT;
 }
 
-// --- Keys -----------------------------------------------------------------------------------------------
+// --- Keys ---
 
 enum { SLOT_SIZE = 2, KEY_LENGTH_SIZE = 4, VERSION_SIZE = 8 };
 
@@ -210,7 +210,7 @@ bool decode_sub_key(struct bytes raw, bool with_slot, struct bytes *name_space, 
     return true;
 }
 
-// --- Metadata -------------------------------------------------------------------------------------------
+// --- Metadata ---
 
 // The first byte. Bits 4 to 6 are written as 0 and ignored when read, as Kvrocks does.
 enum { FLAG_WIDE = 0x80, FLAG_TYPE_MASK = 0x0f };
@@ -276,7 +276,7 @@ bool metadata_is_dead(const struct metadata *metadata, wall_ms_t now) {
     return metadata->expire_ms != 0 && metadata->expire_ms < now;
 }
 
-// --- Versions -------------------------------------------------------------------------------------------
+// --- Versions ---
 
 enum { VERSION_COUNTER_BITS = 11 };
 
@@ -297,7 +297,7 @@ uint64_t metadata_new_version(void) {
     return next;
 }
 
-// --- Doubles --------------------------------------------------------------------------------------------
+// --- Doubles ---
 
 static const uint64_t sign_bit = UINT64_C(1) << 63;
 

@@ -27,6 +27,7 @@ struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t 
     iterator->now = now;
     iterator->left = SIZE_MAX;
     session->round_read = true;
+    session->reads++;
     iterator->options = rocksdb_readoptions_create();
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);

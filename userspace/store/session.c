@@ -57,7 +57,7 @@ enum store_status session_failed(struct store_session *session, const char *what
     return STORE_FAILED;
 }
 
-// --- Locks ------------------------------------------------------------------------------------------------
+// --- Locks ---
 
 void session_write_begin(struct store_session *session, const struct bytes *keys, size_t count) {
     always_assert(session->state == SESSION_IDLE, "one write command at a time runs in a session");
@@ -145,7 +145,7 @@ void session_each_committed_key(struct store_session *session,
     }
 }
 
-// --- Reading ----------------------------------------------------------------------------------------------
+// --- Reading ---
 
 void session_snapshot_begin(struct store_session *session) {
     always_assert(session->snapshot == NULL, "snapshots do not nest");
@@ -171,6 +171,7 @@ static enum store_status read_entry(struct store_session *session, enum column_f
     struct bytes key = buffer_bytes(&session->key);
     char *reason = NULL;
     session->round_read = true;
+    session->reads++;
     *out = (struct store_value){0};
     if (session->in_transaction) {
         size_t length = 0;
@@ -277,7 +278,7 @@ void store_value_take_pin(struct store_value *value, void (**release)(void *), v
     value->pin = NULL;
 }
 
-// --- Staging ----------------------------------------------------------------------------------------------
+// --- Staging ---
 
 // Kvrocks starts each batch with log data that names the type it changes; its migration and change-capture
 // tools read it from the WAL.

@@ -38,7 +38,7 @@ enum store_status {
 // the session's next call.
 const char *session_error(const struct store_session *session, enum store_status status);
 
-// --- Writing, driven by the dispatcher -------------------------------------------------------------------
+// --- Writing, driven by the dispatcher ---
 
 // Enters the role guard, shared, and locks the keys' stripes. Blocks. `keys` need not outlive the call.
 void session_write_begin(struct store_session *session, const struct bytes *keys, size_t count);
@@ -77,8 +77,10 @@ const char *session_settle_error(const struct store_session *session);
 // True if the current round has read data or committed so far: what a late or failed settle concerns.
 bool session_round_read(const struct store_session *session);
 bool session_round_wrote(const struct store_session *session);
+// How many reads of data the session has made since it was opened: unchanged over a command, it read none.
+uint64_t session_reads(const struct store_session *session);
 
-// --- Reading ----------------------------------------------------------------------------------------------
+// --- Reading ---
 
 // From here to session_snapshot_end() all reads see one moment. Nesting is not allowed; nothing in a
 // transaction, where the locks do it.
@@ -113,7 +115,7 @@ void store_value_take_pin(struct store_value *value, void (**release)(void *), v
 // True if the key lives at `now`: as store_read() without the value. Counts nothing.
 enum store_status store_exists(struct store_session *session, struct bytes key, wall_ms_t now);
 
-// --- Staging ----------------------------------------------------------------------------------------------
+// --- Staging ---
 
 // Puts a string; its value is the concatenation of `parts`, which are copied into the batch.
 void stage_string(struct store_session *session, struct bytes key, wall_ms_t expire_ms,
@@ -130,7 +132,7 @@ void stage_raw_put(struct store_session *session, enum column_family family, str
                    struct bytes value);
 void stage_raw_delete(struct store_session *session, enum column_family family, struct bytes key);
 
-// --- Iterating --------------------------------------------------------------------------------------------
+// --- Iterating ---
 
 // Walks the living keys of the namespace in key order, as of the moment it was opened (and through the
 // transaction's batch, if there is one). Marks the round as having read.
