@@ -4,6 +4,7 @@
 // while it runs, and takes everything down in reverse. The only file that may use all of the others.
 #include "base/log.h"
 #include "base/process.h"
+#include "commands/rename.h"
 #include "commands/table.h"
 #include "server/server.h"
 
@@ -36,6 +37,7 @@ struct options {
 struct program {
     struct config *config;
     struct command *commands;
+    char *renamed; // the names that rename-command gave
     struct server *server;
     char *pidfile; // only once it is written
     bool logs_to_file;
@@ -166,9 +168,18 @@ static void request_shutdown(void *context) {
     (void)!write(program->shutdown, &one, sizeof(one));
 }
 
+static bool make_commands(struct program *program, size_t *count, char error[ERROR_SIZE]) {
+    char *lines = config_text_copy(program->config, CONFIG_RENAME_COMMAND);
+    program->commands = commands_copy(count);
+    bool right = commands_rename(program->commands, count, bytes_from_text(lines), &program->renamed, error);
+    free(lines);
+    return right;
+}
+
 static bool open_server(struct program *program, char error[ERROR_SIZE]) {
     size_t count = 0;
-    program->commands = commands_copy(&count);
+    if (!make_commands(program, &count, error))
+        return false;
     const struct server_setup setup = {.config = program->config,
                                        .commands = program->commands,
                                        .command_count = count,
@@ -306,6 +317,7 @@ static void stop(struct program *program) {
         pidfile_remove(program->pidfile);
     free(program->pidfile);
     free(program->commands);
+    free(program->renamed);
     close_if_open(program->timer);
     close_if_open(program->shutdown);
     close_if_open(program->signals);

@@ -295,8 +295,6 @@ static void what_would_be_dangerous_to_ignore_is_refused(void **state) {
                    "'cluster-enabled' is set to 'yes', which is not supported yet");
     assert_invalid(config, "cluster-enabled no\nreplicaof 10.0.0.1 6666",
                    "'slaveof' is set to '10.0.0.1 6666', which is not supported yet");
-    assert_invalid(config, "replicaof no one\nrename-command KEYS X",
-                   "'rename-command' is set to 'KEYS X', which is not supported yet");
     assert_refused(config, "namespace.tenant token",
                    "some.conf, line 1: 'namespace.tenant': namespaces are not supported yet");
 }
