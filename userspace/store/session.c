@@ -72,11 +72,36 @@ void session_write_begin_exclusive(struct store_session *session) {
     session->state = SESSION_WRITING_EXCLUSIVE;
 }
 
+// A batch keeps the memory of the most that it ever held, which after a big value is too much to keep.
+enum { BATCH_KEPT_MAX = 1 << 20 };
+
+static void clear_batch(struct store_session *session) {
+    size_t size = 0;
+    (void)rocksdb_writebatch_data(session->batch, &size);
+    if (size <= BATCH_KEPT_MAX) {
+        rocksdb_writebatch_clear(session->batch);
+        return;
+    }
+    rocksdb_writebatch_destroy(session->batch);
+    session->batch = rocksdb_writebatch_create();
+}
+
+static void clear_indexed_batch(struct store_session *session) {
+    size_t size = 0;
+    (void)rocksdb_writebatch_wi_data(session->indexed, &size);
+    if (size <= BATCH_KEPT_MAX) {
+        rocksdb_writebatch_wi_clear(session->indexed);
+        return;
+    }
+    rocksdb_writebatch_wi_destroy(session->indexed);
+    session->indexed = NULL;
+}
+
 static void forget_staged(struct store_session *session) {
     if (session->in_transaction)
-        rocksdb_writebatch_wi_clear(session->indexed);
+        clear_indexed_batch(session);
     else if (session->staged != 0 || session->batch_is_named)
-        rocksdb_writebatch_clear(session->batch);
+        clear_batch(session);
     session->staged = 0;
     session->batch_is_named = false;
     session->tracks_keys = false;
