@@ -236,10 +236,12 @@ $(BUILD)/check/%.format: % .clang-format
 .PHONY: check-tidy
 check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy)
 
+$(BUILD)/check/tests/%.tidy: analyzer_hints := -include tests/analyzer.h
+
 $(BUILD)/check/%.tidy: %.c .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)$(CC) $(language) -MM -MP -MT $@ -MF $(@:.tidy=.tidy.d) $<
-	@clang-tidy --quiet --header-filter='.*' $< -- $(language) $(filter-out -Werror,$(warnings)) 2>&1 \
+	@clang-tidy --quiet $< -- $(language) $(filter-out -Werror,$(warnings)) $(analyzer_hints) 2>&1 \
 		| { grep -v ' warnings\? generated\.$$' || true; }
 	@touch $@
 

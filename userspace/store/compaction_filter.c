@@ -256,6 +256,8 @@ struct factory {
     const struct filter_kind *kind;
 };
 
+// The signature is RocksDB's.
+// NOLINTBEGIN(readability-function-size,readability-non-const-parameter)
 static unsigned char ask_filter(void *state, int level, const char *key, size_t key_length, const char *value,
                                 size_t value_length, char **new_value, size_t *new_value_length,
                                 unsigned char *value_changed) {
@@ -267,6 +269,7 @@ static unsigned char ask_filter(void *state, int level, const char *key, size_t 
     atomic_fetch_add_explicit(&compaction->filters->dropped, 1, memory_order_relaxed);
     return 1;
 }
+// NOLINTEND(readability-function-size,readability-non-const-parameter)
 
 static const char *filter_name(void *state) {
     const struct compaction *compaction = state;
