@@ -64,7 +64,6 @@ static void set_background(struct store_tuning *tuning, const struct config *con
     tuning->max_subcompactions = number(config, CONFIG_ROCKSDB_MAX_SUBCOMPACTIONS);
     tuning->disable_auto_compactions = config_yes(config, CONFIG_ROCKSDB_DISABLE_AUTO_COMPACTIONS);
     tuning->delayed_write_rate = number(config, CONFIG_ROCKSDB_DELAYED_WRITE_RATE);
-    tuning->stats_dump_period_sec = number(config, CONFIG_ROCKSDB_STATS_DUMP_PERIOD_SEC);
     tuning->max_io_mb = number(config, CONFIG_MAX_IO_MB);
     tuning->rate_limiter_auto_tuned = config_yes(config, CONFIG_ROCKSDB_RATE_LIMITER_AUTO_TUNED);
     tuning->avoid_unnecessary_blocking_io = config_yes(config, CONFIG_ROCKSDB_AVOID_UNNECESSARY_BLOCKING_IO);
@@ -110,7 +109,6 @@ static const struct {
     OPTION(MAX_TOTAL_WAL_SIZE, "max_total_wal_size"),
     OPTION(DISABLE_AUTO_COMPACTIONS, "disable_auto_compactions"),
     OPTION(DELAYED_WRITE_RATE, "delayed_write_rate"),
-    OPTION(STATS_DUMP_PERIOD_SEC, "stats_dump_period_sec"),
     OPTION(COMPACTION_READAHEAD_SIZE, "compaction_readahead_size"),
     OPTION(LEVEL0_FILE_NUM_COMPACTION_TRIGGER, "level0_file_num_compaction_trigger"),
     OPTION(LEVEL0_SLOWDOWN_WRITES_TRIGGER, "level0_slowdown_writes_trigger"),

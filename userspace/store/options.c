@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVELS = 7 };
+enum { LEVELS = 7, INFO_LOG_OFF = 6 };
 static const size_t mebibyte = 1 << 20;
 
 struct store_tuning store_tuning_default(void) {
@@ -146,12 +146,17 @@ static void set_background_work(rocksdb_options_t *options, const struct store_t
 }
 
 // RocksDB's own log, in the database's directory, and its list of files.
+//
+// The log is switched off, as 6 is above all of its levels: it lies on the same disk as the data, and a
+// RocksDB built with assertions, as Debian's is, aborts the process when a line of it cannot be written,
+// which is what happens on a full disk. What RocksDB has to say to an operator is in the errors it returns,
+// and these are in the server's own log.
 static void set_housekeeping(rocksdb_options_t *options, const struct store_tuning *tuning) {
     rocksdb_options_set_max_open_files(options, (int)tuning->max_open_files);
     rocksdb_options_set_max_manifest_file_size(options, 64 * mebibyte);
-    rocksdb_options_set_max_log_file_size(options, 64 * mebibyte);
-    rocksdb_options_set_keep_log_file_num(options, 8);
-    rocksdb_options_set_stats_dump_period_sec(options, (unsigned)tuning->stats_dump_period_sec);
+    rocksdb_options_set_info_log_level(options, INFO_LOG_OFF);
+    rocksdb_options_set_stats_dump_period_sec(options, 0); // that would be in the log
+    rocksdb_options_set_keep_log_file_num(options, 1);
     rocksdb_options_set_paranoid_checks(options, 1);
 }
 

@@ -40,7 +40,6 @@ struct store_tuning {
     bool disable_auto_compactions;
     bool enable_pipelined_write;
     int64_t delayed_write_rate;
-    int64_t stats_dump_period_sec;
     bool cache_index_and_filter_blocks;
     int64_t block_cache_size_mb; // 0: metadata plus sub-key
     int64_t metadata_block_cache_size_mb;

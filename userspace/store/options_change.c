@@ -70,7 +70,6 @@ static const struct {
     {"max_subcompactions", NULL},
     {"max_total_wal_size", NULL},
     {"delayed_write_rate", NULL},
-    {"stats_dump_period_sec", NULL},
     {"compaction_readahead_size", NULL},
     {"level_compaction_dynamic_level_bytes", NULL},
 };
