@@ -136,7 +136,9 @@ void server_close(struct server *server) {
         return;
     atomic_store(&server->shutting_down, true);
     listener_close(server->listener);
-    background_close(server->background);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i]);
+    background_close(server->background); // its jobs' ends are still told to waiting clients
     for (size_t i = 0; i < server->worker_count; i++)
         worker_close(server->workers[i]);
     session_close(server->background_session);

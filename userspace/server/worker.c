@@ -160,10 +160,10 @@ void worker_mark_pending(struct worker *worker, struct client *client) {
 }
 
 void worker_resume_client(struct worker *worker, struct client *client) {
-    (void)worker;
     client->wait = CLIENT_RUNNING;
     client_show(client, SHOWN_PAUSED, false);
-    connection_run_input(client);
+    if (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) // else what it still wants is not run
+        connection_run_input(client);
 }
 
 struct resumption {
@@ -312,14 +312,21 @@ struct worker *worker_open(struct server *server, size_t index) {
     return worker;
 }
 
+void worker_stop(struct worker *worker) {
+    if (!worker->thread_started)
+        return;
+    atomic_store_explicit(&worker->stopping, true, memory_order_release);
+    wake(&worker->mailbox);
+    (void)pthread_join(worker->thread, NULL);
+    worker->thread_started = false;
+}
+
 void worker_close(struct worker *worker) {
     if (worker == NULL)
         return;
-    if (worker->thread_started) {
-        atomic_store_explicit(&worker->stopping, true, memory_order_release);
-        wake(&worker->mailbox);
-        (void)pthread_join(worker->thread, NULL);
-        read_mail(worker); // what was posted while it stopped
+    worker_stop(worker);
+    if (worker->mailbox.wake_event != NULL) { // it had been opened whole
+        read_mail(worker);
         finish_round(worker);
     }
     while (worker->clients != NULL)

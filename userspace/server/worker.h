@@ -14,7 +14,12 @@ struct server;
 
 struct worker *worker_open(struct server *server,
                            size_t index); // NULL: no event loop or thread could be made (logged)
-// Stops the loop, joins the thread, and closes its clients. From another thread.
+// Ends the loop and joins the thread: no more commands run. What is posted to it from then on waits for
+// worker_close(). All workers are stopped before the first is closed, because they look at each other. From
+// another thread.
+void worker_stop(struct worker *worker);
+// Stops it if it is not, runs what was posted to it, sends what that replied, and closes its clients. From
+// another thread.
 void worker_close(struct worker *worker);
 size_t worker_index(const struct worker *worker);
 struct server *worker_server(struct worker *worker);
