@@ -64,12 +64,12 @@ static void save_done(void *argument, bool succeeded) {
 void command_save(struct command_context *context) {
     struct waiting_client *waiting = memory_allocate(sizeof(*waiting));
     *waiting = (struct waiting_client){.worker = context->worker, .id = context->client->id};
-    client_block(context->client);
-    if (backup_start(context->server, save_done, waiting))
+    if (backup_start(context->server, save_done, waiting)) {
+        client_block(context->client); // the answer is posted to this thread, so it cannot come before
         return;
+    }
     free(waiting);
     reply_error(context->reply, already_running);
-    client_unblock(context->client);
 }
 
 // --- Jobs without an answer ---
