@@ -96,7 +96,8 @@ void watch_table_close(struct watch_table *table) {
 // NOLINTNEXTLINE(readability-function-size): the macro's size, not ours
 static struct watched_key *find_key(const struct shard *shard, struct bytes key, uint64_t hash) {
     struct watched_key *watched = NULL;
-    HASH_FIND_BYHASHVALUE(hh, shard->keys, key.data, key.length, (unsigned)hash, watched);
+    const char *data = key.length == 0 ? "" : key.data; // memcmp() wants an address even to compare nothing
+    HASH_FIND_BYHASHVALUE(hh, shard->keys, data, key.length, (unsigned)hash, watched);
     return watched;
 }
 
