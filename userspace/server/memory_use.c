@@ -68,6 +68,8 @@ struct memory_use memory_use_now(void) {
     else
         ask_libc(&use);
     ask_kernel(&use);
+    if (use.allocated == 0) // another allocator than either: a sanitizer's
+        use.allocated = use.active = use.mapped = use.resident;
     long pages = sysconf(_SC_PHYS_PAGES);
     long page = sysconf(_SC_PAGESIZE);
     use.system = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
