@@ -236,7 +236,7 @@ $(BUILD)/check/%.format: % .clang-format
 .PHONY: check-tidy
 check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy)
 
-$(BUILD)/check/tests/%.tidy: analyzer_hints := -include tests/analyzer.h
+$(BUILD)/check/tests/unit/%.tidy $(BUILD)/check/tests/integration/%.tidy: analyzer_hints := -include tests/analyzer.h
 
 $(BUILD)/check/%.tidy: %.c .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
