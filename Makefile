@@ -134,9 +134,10 @@ deps: ## installs the Debian packages that building and testing need (as root)
 run: deps ## builds and runs the server in the foreground; ARGS='--directive value ...', RUN_DIR, RUN_PORT
 	@$(MAKE) all
 	@mkdir -p $(RUN_DIR)
-	@printf '%s\n' 'kvfenced keeps its data in $(RUN_DIR) and listens on port $(RUN_PORT); Ctrl-C stops it. In another terminal:' \
+	@[ -e $(RUN_DIR)/kvfence.conf ] || cp scripts/kvfence.conf $(RUN_DIR)/kvfence.conf
+	@printf '%s\n' 'kvfenced keeps its data and kvfence.conf in $(RUN_DIR) and listens on port $(RUN_PORT); Ctrl-C stops it. In another terminal:' \
 		'    redis-cli -p $(RUN_PORT) set greeting hello' '    redis-cli -p $(RUN_PORT) get greeting'
-	@exec $(BUILD)/kvfenced -c scripts/kvfence.conf --dir $(RUN_DIR) --port $(RUN_PORT) --log-dir stdout $(ARGS)
+	@exec $(BUILD)/kvfenced -c $(RUN_DIR)/kvfence.conf --dir $(RUN_DIR) --port $(RUN_PORT) --log-dir stdout $(ARGS)
 
 .PHONY: install
 install: $(BUILD)/kvfenced $(BUILD)/kvfenced.service ## installs server, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
