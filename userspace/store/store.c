@@ -53,8 +53,7 @@ static void explain_open_error(const char *directory, const char *reason, char e
     if (strstr(reason, "lock") != NULL || strstr(reason, "LOCK") != NULL)
         advice = ": another process is using this data directory; stop it or choose another 'dir'";
     else if (strstr(reason, "Corruption") != NULL)
-        advice =
-            ": the database is damaged; restore a backup, or let this node copy the data from its master";
+        advice = ": the database is damaged; restore a backup";
     else if (strstr(reason, "No space left") != NULL)
         advice = ": the disk is full; free some space and start again";
     else if (strstr(reason, "Permission denied") != NULL)
