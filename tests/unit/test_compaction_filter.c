@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "store/compaction_filter.h"
 #include "store/options.h"
+#include "store/write_ahead_log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct fixture {
     rocksdb_t *database;
     rocksdb_column_family_handle_t *families[FAMILY_COUNT];
     struct key_layout layout;
+    struct write_ahead_log *log;
 };
 
 static void check(char *error) {
@@ -46,14 +48,17 @@ static void open_database(struct fixture *fixture) {
     fixture->database = rocksdb_open_column_families(fixture->options.database, fixture->directory,
                                                      FAMILY_COUNT, names, options, fixture->families, &error);
     check(error);
-    compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA]);
+    fixture->log = write_ahead_log_open(fixture->database, false);
+    compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA],
+                              fixture->log);
 }
 
 static void close_database(struct fixture *fixture) {
-    compaction_filters_attach(fixture->filters, NULL, NULL);
+    compaction_filters_attach(fixture->filters, NULL, NULL, NULL);
     for (int family = 0; family < FAMILY_COUNT; family++)
         rocksdb_column_family_handle_destroy(fixture->families[family]);
     rocksdb_close(fixture->database);
+    write_ahead_log_close(fixture->log);
     store_options_close(&fixture->options);
     compaction_filters_close(fixture->filters);
 }
@@ -256,10 +261,11 @@ static void sub_keys_of_metadata_that_is_not_understood_are_kept(void **state) {
 static void sub_keys_are_kept_while_the_database_is_not_attached(void **state) {
     struct fixture *fixture = *state;
     put_sub_key(fixture, FAMILY_DEFAULT, "missing", 5, "a");
-    compaction_filters_attach(fixture->filters, NULL, NULL);
+    compaction_filters_attach(fixture->filters, NULL, NULL, NULL);
     compact(fixture, FAMILY_DEFAULT);
     assert_true(has_sub_key(fixture, FAMILY_DEFAULT, "missing", 5, "a"));
-    compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA]);
+    compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA],
+                              fixture->log);
     compact(fixture, FAMILY_DEFAULT);
     assert_false(has_sub_key(fixture, FAMILY_DEFAULT, "missing", 5, "a"));
 }
@@ -341,8 +347,9 @@ static void detaching_in_the_middle_of_compactions_neither_hangs_nor_loses_anyth
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, compact_until_stopped, &compactor), 0);
     for (int turn = 0; turn < TURNS; turn++) {
-        compaction_filters_attach(fixture->filters, NULL, NULL);
-        compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA]);
+        compaction_filters_attach(fixture->filters, NULL, NULL, NULL);
+        compaction_filters_attach(fixture->filters, fixture->database, fixture->families[FAMILY_METADATA],
+                                  fixture->log);
     }
     atomic_store(&compactor.stop, true);
     assert_int_equal(pthread_join(thread, NULL), 0);

@@ -37,7 +37,7 @@ enum store_status store_commit(struct store_session *session) {
     char *reason = NULL;
     write_staged(session, &reason);
     if (reason != NULL) {
-        atomic_store(&store->wal_failed, true);
+        write_ahead_log_note_failure(store->log);
         store_note_health(store, "RocksDB refused a write", reason);
         return session_failed(session, "the write was not stored", reason);
     }
@@ -45,47 +45,6 @@ enum store_status store_commit(struct store_session *session) {
     session->round_wrote = true;
     counter_add(&session->counters->commits, 1);
     return STORE_OK;
-}
-
-// After a failure RocksDB refuses all writes until it has recovered, by itself, onto a new WAL file. To flush
-// the old one meanwhile is forbidden (it aborts the process). An empty batch past the WAL asks whether it has
-// recovered.
-static char *ask_whether_recovered(struct store *store) {
-    char *reason = NULL;
-    rocksdb_writebatch_t *nothing = rocksdb_writebatch_create();
-    rocksdb_write(store->database, store->probe, nothing, &reason);
-    rocksdb_writebatch_destroy(nothing);
-    if (reason == NULL)
-        atomic_store(&store->wal_failed, false);
-    return reason;
-}
-
-// With the flush lock held.
-static char *flush_now(struct store_session *session) {
-    struct store *store = session->store;
-    char *reason = atomic_load(&store->wal_failed) ? ask_whether_recovered(store) : NULL;
-    if (reason != NULL)
-        return reason;
-    uint64_t covers = rocksdb_get_latest_sequence_number(store->database);
-    rocksdb_flush_wal(store->database, store->sync, &reason);
-    counter_add(&session->counters->wal_flushes, 1);
-    if (reason == NULL)
-        atomic_store_explicit(&store->flushed_sequence, covers, memory_order_release);
-    else
-        atomic_store(&store->wal_failed, true);
-    return reason;
-}
-
-// Brings everything up to `sequence` into the WAL file (onto the disk, if sync is on). One flush serves all
-// workers that wait for the lock: the first to get it flushes for the others too.
-static char *flush_up_to(struct store_session *session, uint64_t sequence) {
-    struct store *store = session->store;
-    char *reason = NULL;
-    pthread_mutex_lock(&store->flush_lock);
-    if (atomic_load_explicit(&store->flushed_sequence, memory_order_acquire) < sequence)
-        reason = flush_now(session);
-    pthread_mutex_unlock(&store->flush_lock);
-    return reason;
 }
 
 static enum settle_result settle_failed(struct store_session *session, char *reason) {
@@ -100,10 +59,12 @@ static enum settle_result settle_failed(struct store_session *session, char *rea
 static enum settle_result settle_round(struct store_session *session) {
     struct store *store = session->store;
     uint64_t latest = rocksdb_get_latest_sequence_number(store->database);
-    if (!store->wal_off && atomic_load_explicit(&store->flushed_sequence, memory_order_acquire) < latest) {
-        char *reason = flush_up_to(session, latest);
+    if (!store->wal_off && !write_ahead_log_covers(store->log, latest)) {
+        bool flushed = false;
+        char *reason = write_ahead_log_flush(store->log, latest, &flushed);
         if (reason != NULL)
             return settle_failed(session, reason);
+        counter_add(&session->counters->wal_flushes, flushed);
     }
     if (session->round_wrote && store->check != NULL) {
         const char *why = store->check(store->check_context, STORE_GATE_SETTLE);

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "store/write_ahead_log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ struct compaction_filters {
     pthread_rwlock_t lock;
     rocksdb_t *database; // NULL: not attached
     rocksdb_column_family_handle_t *metadata_family;
+    struct write_ahead_log *log;
     struct compaction *compactions; // those that have a snapshot
 };
 
@@ -93,12 +95,13 @@ static void release_snapshot(struct compaction *compaction) {
 }
 
 void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *database,
-                               rocksdb_column_family_handle_t *metadata_family) {
+                               rocksdb_column_family_handle_t *metadata_family, struct write_ahead_log *log) {
     lock_for_change(filters);
     for (; filters->compactions != NULL; filters->compactions = filters->compactions->next)
         release_snapshot(filters->compactions);
     filters->database = database;
     filters->metadata_family = metadata_family;
+    filters->log = log;
     unlock(filters);
 }
 
@@ -112,8 +115,7 @@ uint64_t compaction_filters_dropped(const struct compaction_filters *filters) {
 static void take_snapshot(struct compaction *compaction) {
     struct compaction_filters *filters = compaction->filters;
     compaction->snapshot = rocksdb_create_snapshot(filters->database);
-    char *error = NULL;
-    rocksdb_flush_wal(filters->database, 1, &error);
+    char *error = write_ahead_log_sync(filters->log);
     if (error != NULL) {
         log_warning("a compaction reclaims nothing, because the write-ahead log could not be synced: %s",
                     error);

@@ -12,6 +12,7 @@
 #include <rocksdb/c.h>
 
 struct compaction_filters;
+struct write_ahead_log; // store/write_ahead_log.h
 
 struct compaction_filters *compaction_filters_open(bool with_slot);
 // After the database is closed.
@@ -20,7 +21,7 @@ void compaction_filters_close(struct compaction_filters *filters);
 // The sub-key filter looks metadata up, so it needs the database: call once after opening it, and with NULLs
 // before closing it (blocks until running look-ups have ended). Between, sub-keys are kept. Thread-safe.
 void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *database,
-                               rocksdb_column_family_handle_t *metadata_family);
+                               rocksdb_column_family_handle_t *metadata_family, struct write_ahead_log *log);
 
 // A factory for the family's options, which take ownership of it; NULL where the family needs none.
 rocksdb_compactionfilterfactory_t *compaction_filters_factory(struct compaction_filters *filters,

@@ -158,7 +158,6 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     set_layout(store, &config->layout);
     store->check = config->check;
     store->check_context = config->check_context;
-    store->sync = config->tuning.write_sync;
     store->wal_off = config->tuning.write_disable_wal;
     store->sessions = config->sessions;
     store->disk_reserve_bytes = config->disk_reserve_bytes;
@@ -168,10 +167,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->locks = key_locks_open();
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
-    pthread_mutex_init(&store->flush_lock, NULL);
     store_options_open(&config->tuning, store->filters, &store->options);
-    store->probe = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_disable_WAL(store->probe, 1);
     if (store->counters == NULL) {
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
         store_close(store);
@@ -182,8 +178,8 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         store_close(store);
         return false;
     }
-    compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA]);
-    atomic_store(&store->flushed_sequence, rocksdb_get_latest_sequence_number(store->database));
+    store->log = write_ahead_log_open(store->database, config->tuning.write_sync);
+    compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA], store->log);
     store_tick(store);
     *out = store;
     return true;
@@ -192,20 +188,18 @@ bool store_open(const struct store_config *config, struct store **out, char erro
 static void close_database(struct store *store) {
     if (store->database == NULL)
         return;
-    char *reason = NULL;
-    if (!store->wal_off && !atomic_load(&store->wal_failed)) {
-        rocksdb_flush_wal(store->database, 1, &reason);
-        if (reason != NULL)
-            log_error("the write-ahead log could not be flushed while closing: %s", reason);
-        free(reason);
-    }
-    compaction_filters_attach(store->filters, NULL, NULL);
+    char *reason = store->wal_off ? NULL : write_ahead_log_sync(store->log);
+    if (reason != NULL)
+        log_error("the write-ahead log could not be flushed while closing: %s", reason);
+    free(reason);
+    compaction_filters_attach(store->filters, NULL, NULL, NULL);
     rocksdb_cancel_all_background_work(store->database, 1);
     for (int family = 0; family < FAMILY_COUNT; family++)
         rocksdb_column_family_handle_destroy(store->families[family]);
     for (size_t i = 0; i < store->unknown_family_count; i++)
         rocksdb_column_family_handle_destroy(store->unknown_families[i]);
     rocksdb_close(store->database);
+    write_ahead_log_close(store->log);
 }
 
 void store_close(struct store *store) {
@@ -213,11 +207,9 @@ void store_close(struct store *store) {
         return;
     close_database(store);
     store_options_close(&store->options);
-    rocksdb_writeoptions_destroy(store->probe);
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
     key_locks_close(store->locks);
-    pthread_mutex_destroy(&store->flush_lock);
     free(store->unknown_families);
     free(store->counters);
     buffer_release(&store->namespace_prefix);

@@ -10,8 +10,8 @@
 #include "store/options.h"
 #include "store/role_guard.h"
 #include "store/store.h"
+#include "store/write_ahead_log.h"
 
-#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -40,15 +40,11 @@ struct store {
     struct role_guard *guard;
     store_check_function *check;
     void *check_context;
-    bool sync;
     bool wal_off;
     struct session_counters *counters; // one a session
     size_t sessions;
 
-    alignas(64) _Atomic uint64_t flushed_sequence; // everything up to it is in the WAL file
-    pthread_mutex_t flush_lock;
-    _Atomic bool wal_failed; // a write or a flush has failed since RocksDB was last seen to accept writes
-    rocksdb_writeoptions_t *probe;
+    struct write_ahead_log *log;
 
     alignas(64) _Atomic int fullness; // enum store_fullness
     _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
