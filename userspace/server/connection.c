@@ -279,6 +279,21 @@ static ssize_t read_some(struct client *client) {
     return count;
 }
 
+// Who has said all may still listen: the replies that are owed are sent before the connection is closed. Only
+// a blocked client is closed at once, as what it waits for may never come. While commands wait for the end of
+// a pause, the end of the input is left unread, to be found again after them.
+static void end_input(struct client *client) {
+    if (client->wait == CLIENT_BLOCKED) {
+        client_kill(client);
+        return;
+    }
+    set_reading(client, false);
+    if (client->wait == CLIENT_PAUSED)
+        return;
+    client->close_after_reply = true;
+    worker_mark_pending(client->worker, client);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *argument) {
     (void)fd;
     (void)what;
@@ -290,9 +305,11 @@ static void on_readable(evutil_socket_t fd, short what, void *argument) {
         if (errno == EAGAIN || errno == EINTR)
             return;
         log_debug("client %s is closed: %s", client->address, strerror(errno));
-    }
-    if (count <= 0) {
         client_kill(client);
+        return;
+    }
+    if (count == 0) {
+        end_input(client);
         return;
     }
     note_input(client, (size_t)count);
