@@ -123,7 +123,7 @@ enum store_status key_iterator_status(struct key_iterator *iterator) {
     char *reason = NULL;
     rocksdb_iter_get_error(iterator->entries, &reason);
     if (reason != NULL)
-        return session_failed(iterator->session, "the database could not be read", reason);
+        return session_read_failed(iterator->session, reason);
     return STORE_OK;
 }
 

@@ -57,6 +57,11 @@ enum store_status session_failed(struct store_session *session, const char *what
     return STORE_FAILED;
 }
 
+enum store_status session_read_failed(struct store_session *session, char *reason) {
+    store_note_read_error(session->store, reason);
+    return session_failed(session, "the database could not be read", reason);
+}
+
 // --- Locks ---
 
 void session_write_begin(struct store_session *session, const struct bytes *keys, size_t count) {
@@ -214,7 +219,7 @@ static enum store_status read_entry(struct store_session *session, enum column_f
             out->raw.data = rocksdb_pinnableslice_value(slice, &out->raw.length);
     }
     if (reason != NULL)
-        return session_failed(session, "the database could not be read", reason);
+        return session_read_failed(session, reason);
     return out->pin == NULL ? STORE_NOT_FOUND : STORE_OK;
 }
 

@@ -45,5 +45,7 @@ const rocksdb_readoptions_t *session_read_options(const struct store_session *se
 
 // Keeps RocksDB's error text for session_error(), frees it, and returns STORE_FAILED.
 enum store_status session_failed(struct store_session *session, const char *what, char *reason);
+// The same for a read, and logs it.
+enum store_status session_read_failed(struct store_session *session, char *reason);
 
 #endif

@@ -3,6 +3,7 @@
 // Opening, closing and watching over the database. Uses: base, the other files of store/.
 #include "store/store.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "store/store_internal.h"
@@ -239,4 +240,15 @@ void store_note_health(struct store *store, const char *what, const char *error)
                   what, error);
     else
         log_info("the database takes writes again");
+}
+
+void store_note_read_error(struct store *store, const char *error) {
+    uint64_t now = clock_duration_us();
+    uint64_t last = atomic_load_explicit(&store->read_error_logged_us, memory_order_relaxed);
+    bool is_due = last == 0 || now - last >= 1000000;
+    if (is_due && atomic_compare_exchange_strong(&store->read_error_logged_us, &last, now))
+        log_error(
+            "the database could not be read: %s. Clients get errors for what lies there; if the disk is "
+            "sound, restore a backup, or let this node copy the data from its master",
+            error);
 }

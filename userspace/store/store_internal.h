@@ -49,11 +49,14 @@ struct store {
     alignas(64) _Atomic int fullness; // enum store_fullness
     _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
     _Atomic uint64_t database_bytes, disk_capacity, disk_used, disk_free;
+    _Atomic uint64_t read_error_logged_us; // when, on the clock of durations; 0: never
     _Atomic bool unhealthy; // RocksDB has refused a write or a flush, and none has passed since
 };
 
 // Remembers, and logs when it changes, whether RocksDB takes writes. `error` is NULL when one has passed.
 // Thread-safe.
 void store_note_health(struct store *store, const char *what, const char *error);
+// Logs that a read failed, at most once a second. Thread-safe.
+void store_note_read_error(struct store *store, const char *error);
 
 #endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Damaged files: what is damaged is not served, the rest is; a database that cannot be trusted is not opened,
+// and the reason is said in one line; what a crash leaves behind is no damage.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "harness.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEYS = 2000, VALUE_SIZE = 1000 };
+
+// --- Files ---
+
+static void path_of(const struct test_server *server, const char *name, char out[512]) {
+    (void)snprintf(out, 512, "%s/db/%s", server->directory, name);
+}
+
+static int64_t size_of(const char *path) {
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+// The path of the biggest file of the database whose name has `part` in it.
+static void find_file(const struct test_server *server, const char *part, char out[512]) {
+    char path[512];
+    int64_t biggest = -1;
+    path_of(server, "", path);
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        if (strstr(entry->d_name, part) == NULL)
+            continue;
+        path_of(server, entry->d_name, path);
+        if (size_of(path) <= biggest)
+            continue;
+        biggest = size_of(path);
+        memcpy(out, path, sizeof(path));
+    }
+    assert_int_equal(closedir(directory), 0);
+    assert_true(biggest > 0);
+}
+
+// Turns every bit of `length` bytes in the middle of the file.
+static void damage_middle(const char *path, size_t length) {
+    char bytes[4096];
+    int64_t size = size_of(path);
+    assert_true(length <= sizeof(bytes) && (int64_t)length <= size);
+    off_t at = (size - (off_t)length) / 2;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, bytes, length, at), (ssize_t)length);
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (char)~bytes[i];
+    assert_int_equal(pwrite(fd, bytes, length, at), (ssize_t)length);
+    assert_int_equal(close(fd), 0);
+}
+
+static void overwrite(const char *path, const char *text) {
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(close(fd), 0);
+}
+
+// --- Data ---
+
+static void write_keys(const struct test_server *server) {
+    char value[VALUE_SIZE + 1];
+    redisContext *connection = server_connect(server);
+    for (int i = 0; i < KEYS; i++) {
+        (void)snprintf(value, sizeof(value), "%0*d", VALUE_SIZE, i);
+        expect_text(connection, "OK", "SET key:%d %s", i, value);
+    }
+    redisFree(connection);
+}
+
+static bool is_right(const redisReply *reply, int number) {
+    return reply->type == REDIS_REPLY_STRING && reply->len == VALUE_SIZE && atoi(reply->str) == number;
+}
+
+// Moves all data into data files.
+static void compact(const struct test_server *server) {
+    redisContext *connection = server_connect(server);
+    expect_text(connection, "OK", "COMPACT");
+    server_wait_log(server, "the database is compacted");
+    redisFree(connection);
+}
+
+// --- Tests ---
+
+static void a_damaged_data_file_costs_what_is_in_it_and_nothing_else(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    int right = 0;
+    int errors = 0;
+    server_start(&server, NULL);
+    write_keys(&server);
+    compact(&server);
+    server_stop(&server);
+    find_file(&server, ".sst", path);
+    damage_middle(path, 100);
+    server_restart(&server);
+    redisContext *connection = server_connect(&server);
+    for (int i = 0; i < KEYS; i++) {
+        redisReply *reply = command(connection, "GET key:%d", i);
+        if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "ERR ", 4) == 0)
+            errors++;
+        else if (is_right(reply, i))
+            right++;
+        freeReplyObject(reply);
+    }
+    assert_true(errors > 0);
+    assert_int_equal(right + errors, KEYS); // never a wrong value, nor a value that is said not to be there
+    assert_true(right > KEYS / 2);
+    expect_error(connection, "ERR", "KEYS *");
+    expect_text(connection, "OK", "SET new value");
+    expect_text(connection, "value", "GET new");
+    server_wait_log(&server, "Corruption");
+    redisFree(connection);
+    server_discard(&server);
+}
+
+static void fails_to_start(struct test_server *server, const char *reason) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/output.log", server->directory);
+    overwrite(path, "");
+    server_spawn(server);
+    assert_int_equal(server_wait_exit(server), 1);
+    assert_true(server_log_contains(server, "kvfenced: cannot open the database"));
+    assert_true(server_log_contains(server, reason));
+}
+
+static void a_damaged_list_of_files_ends_the_start_with_a_reason(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    compact(&server);
+    server_stop(&server);
+    find_file(&server, "MANIFEST", path);
+    damage_middle(path, 8);
+    fails_to_start(&server, "the database is damaged");
+    server_discard(&server);
+}
+
+static void a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    server_stop(&server);
+    path_of(&server, "CURRENT", path);
+    static const char *const contents[] = {"", "garbage", "MANIFEST-999999\n", "\n"};
+    for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+        overwrite(path, contents[i]);
+        fails_to_start(&server, "");
+    }
+    server_discard(&server);
+}
+
+static void a_missing_data_file_ends_the_start_with_a_reason(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    compact(&server);
+    server_stop(&server);
+    find_file(&server, ".sst", path);
+    assert_int_equal(unlink(path), 0);
+    fails_to_start(&server, "No such file or directory");
+    server_discard(&server);
+}
+
+// A database whose CURRENT is gone looks like none at all; a new one over it would hide the old data.
+static void a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    server_stop(&server);
+    path_of(&server, "CURRENT", path);
+    assert_int_equal(unlink(path), 0);
+    fails_to_start(&server, "the database is damaged");
+    server_discard(&server);
+}
+
+static void a_torn_end_of_the_log_of_writes_is_no_damage(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    server_kill(&server);
+    find_file(&server, ".log", path);
+    assert_int_equal(truncate(path, size_of(path) - VALUE_SIZE / 2), 0);
+    server_restart(&server);
+    redisContext *connection = server_connect(&server);
+    expect_integer(connection, 0, "EXISTS key:%d", KEYS - 1);
+    for (int i = 0; i < KEYS - 1; i++) {
+        redisReply *reply = command(connection, "GET key:%d", i);
+        assert_true(is_right(reply, i));
+        freeReplyObject(reply);
+    }
+    redisFree(connection);
+    server_discard(&server);
+}
+
+static void damage_amid_the_log_of_writes_ends_the_start_with_a_reason(void **state) {
+    (void)state;
+    struct test_server server;
+    char path[512];
+    server_start(&server, NULL);
+    write_keys(&server);
+    server_kill(&server);
+    find_file(&server, ".log", path);
+    damage_middle(path, 100);
+    fails_to_start(&server, "the database is damaged");
+    server_discard(&server);
+}
+
+static void a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(void **state) {
+    (void)state;
+    struct test_server first;
+    struct test_server second;
+    server_start(&first, NULL);
+    redisContext *connection = server_connect(&first);
+    expect_text(connection, "OK", "SET a b");
+    second = first;
+    second.pid = 0;
+    server_spawn(&second);
+    assert_int_equal(server_wait_exit(&second), 1);
+    assert_true(server_log_contains(&first, "another process is using this data directory"));
+    expect_text(connection, "b", "GET a");
+    expect_text(connection, "OK", "SET a c");
+    redisFree(connection);
+    server_kill(&first);
+    server_restart(&first);
+    connection = server_connect(&first);
+    expect_text(connection, "c", "GET a");
+    redisFree(connection);
+    server_discard(&first);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_damaged_data_file_costs_what_is_in_it_and_nothing_else),
+        cmocka_unit_test(a_damaged_list_of_files_ends_the_start_with_a_reason),
+        cmocka_unit_test(a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason),
+        cmocka_unit_test(a_missing_data_file_ends_the_start_with_a_reason),
+        cmocka_unit_test(a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database),
+        cmocka_unit_test(a_torn_end_of_the_log_of_writes_is_no_damage),
+        cmocka_unit_test(damage_amid_the_log_of_writes_ends_the_start_with_a_reason),
+        cmocka_unit_test(a_second_server_on_the_same_data_is_refused_and_the_first_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
