@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one client can take from the others: connections, memory for what it sends and for what it does not
+// read, time. Each has a limit, and beyond it that client alone suffers.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "raw_client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BIG_VALUE = 1 << 20,
+    BIG_REPLIES = 600,
+    IDLE_CONNECTIONS = 10000,
+    COMMANDS = 1000000,
+    BATCH = 1000,
+    PATIENCE_SECONDS = 30
+};
+static const int64_t mebibyte = 1 << 20;
+
+// A sanitizer's own memory hides what the server takes, and it makes everything slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool is_sanitized = true;
+#else
+static const bool is_sanitized = false;
+#endif
+
+// --- Connections ---
+
+static bool one_is_connected(void *context) {
+    return server_info_number(context, "clients", "connected_clients") == 1;
+}
+
+static bool is_served(void *context) {
+    char answer[7];
+    int fd = server_connect_raw(context);
+    bool served = raw_try_send(fd, "PING\r\n", 6) && recv(fd, answer, sizeof(answer), MSG_WAITALL) == 7 &&
+                  memcmp(answer, "+PONG\r\n", 7) == 0;
+    assert_int_equal(close(fd), 0);
+    return served;
+}
+
+static void a_connection_too_many_is_told_so_and_closed(void **state) {
+    (void)state;
+    struct test_server server;
+    int fds[3];
+    server_start(&server, "maxclients 4");
+    redisContext *connection = server_connect(&server);
+    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the harness' connection is closed");
+    for (int i = 0; i < 3; i++) {
+        fds[i] = server_connect_raw(&server);
+        raw_send_text(fds[i], "PING\r\n");
+        raw_expect(fds[i], "+PONG\r\n");
+    }
+    int one_too_many = server_connect_raw(&server);
+    raw_expect_last_words(one_too_many, "-ERR max number of clients reached\r\n");
+    assert_int_equal(server_info_number(connection, "stats", "rejected_connections"), 1);
+    assert_int_equal(close(fds[0]), 0);
+    wait_until(is_served, &server, PATIENCE_SECONDS, "a place that became free is given away");
+    assert_int_equal(close(one_too_many), 0);
+    assert_int_equal(close(fds[1]), 0);
+    assert_int_equal(close(fds[2]), 0);
+    redisFree(connection);
+    server_discard(&server);
+}
+
+struct busy_and_idle {
+    redisContext *busy;
+    int idle;
+};
+
+static bool idle_one_is_closed(void *context) {
+    struct busy_and_idle *both = context;
+    char byte = 0;
+    expect_text(both->busy, "PONG", "PING");
+    return recv(both->idle, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void idle_connections_are_closed_and_busy_ones_are_not(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "timeout 1");
+    struct busy_and_idle both = {server_connect(&server), server_connect_raw(&server)};
+    wait_until(idle_one_is_closed, &both, PATIENCE_SECONDS, "the idle connection is closed");
+    server_wait_log(&server, "idle for");
+    expect_text(both.busy, "PONG", "PING");
+    redisFree(both.busy);
+    assert_int_equal(close(both.idle), 0);
+    server_discard(&server);
+}
+
+static void allow_descriptors(rlim_t wanted) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted; // root may
+    if (limit.rlim_cur < wanted)
+        limit.rlim_cur = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        fail_msg("this test needs %lu file descriptors: %s", (unsigned long)wanted, strerror(errno));
+}
+
+static void idle_connections_are_cheap(void **state) {
+    (void)state;
+    struct test_server server;
+    static int fds[IDLE_CONNECTIONS];
+    allow_descriptors(IDLE_CONNECTIONS + 10000);
+    server_start(&server, "maxclients 11000");
+    redisContext *connection = server_connect(&server);
+    expect_text(connection, "PONG", "PING");
+    int64_t before = resident_bytes(&server);
+    for (int i = 0; i < IDLE_CONNECTIONS; i++)
+        fds[i] = server_connect_raw(&server);
+    for (int i = 0; i < IDLE_CONNECTIONS; i++)
+        raw_send_text(fds[i], "PING\r\n");
+    for (int i = 0; i < IDLE_CONNECTIONS; i++)
+        raw_expect(fds[i], "+PONG\r\n");
+    int64_t grown = resident_bytes(&server) - before;
+    print_message("%d connections: %lld KiB\n", IDLE_CONNECTIONS, (long long)grown >> 10);
+    assert_true(is_sanitized || grown < 100 * mebibyte);
+    expect_text(connection, "PONG", "PING");
+    for (int i = 0; i < IDLE_CONNECTIONS; i++)
+        assert_int_equal(close(fds[i]), 0);
+    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "all that were closed are gone");
+    redisFree(connection);
+    server_discard(&server);
+}
+
+// --- Replies that nobody reads ---
+
+static void set_big_value(redisContext *connection) {
+    char *value = malloc(BIG_VALUE);
+    assert_non_null(value);
+    memset(value, 'v', BIG_VALUE);
+    redisReply *reply = redisCommand(connection, "SET big %b", value, (size_t)BIG_VALUE);
+    assert_non_null(reply);
+    assert_int_equal(reply->type, REDIS_REPLY_STATUS);
+    freeReplyObject(reply);
+    free(value);
+}
+
+static int ask_without_reading(const struct test_server *server) {
+    int fd = server_connect_raw(server);
+    for (int i = 0; i < BIG_REPLIES; i++)
+        raw_send_text(fd, "GET big\r\n");
+    return fd;
+}
+
+static void read_big_replies(int fd) {
+    char *value = malloc(BIG_VALUE);
+    assert_non_null(value);
+    for (int i = 0; i < BIG_REPLIES; i++) {
+        raw_expect(fd, "$1048576\r\n");
+        raw_read(fd, value, BIG_VALUE);
+        assert_int_equal(value[0], 'v');
+        assert_memory_equal(value, value + 1, BIG_VALUE - 1);
+        raw_expect(fd, "\r\n");
+    }
+    free(value);
+}
+
+// The bytes of replies that wait for the client which has most.
+static long long most_output_memory(redisContext *connection) {
+    long long most = 0;
+    redisReply *reply = command(connection, "CLIENT LIST");
+    const char *at = reply->str;
+    while ((at = strstr(at, " omem=")) != NULL) {
+        at += strlen(" omem=");
+        long long one = strtoll(at, NULL, 10);
+        most = one > most ? one : most;
+    }
+    freeReplyObject(reply);
+    return most;
+}
+
+static bool much_output_waits(void *context) {
+    return most_output_memory(context) > 32 * mebibyte;
+}
+
+static void unread_replies_are_held_back_and_all_come_in_the_end(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "workers 1");
+    redisContext *connection = server_connect(&server);
+    set_big_value(connection);
+    int64_t before = resident_bytes(&server);
+    int fd = ask_without_reading(&server);
+    wait_until(much_output_waits, connection, PATIENCE_SECONDS, "replies pile up");
+    for (int i = 0; i < 1000; i++)
+        expect_text(connection, "PONG", "PING");
+    int64_t grown = resident_bytes(&server) - before;
+    print_message("%d MiB unread: %lld MiB\n", BIG_REPLIES, (long long)(grown / mebibyte));
+    assert_true(is_sanitized || grown < 200 * mebibyte);
+    read_big_replies(fd);
+    assert_int_equal(close(fd), 0);
+    redisFree(connection);
+    server_discard(&server);
+}
+
+static void a_client_beyond_its_output_limit_is_closed(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "workers 1\nclient-output-buffer-limit normal 8mb 0 0");
+    redisContext *connection = server_connect(&server);
+    set_big_value(connection);
+    int fd = ask_without_reading(&server);
+    server_wait_log(&server, "client-output-buffer-limit");
+    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the client is gone");
+    expect_integer(connection, BIG_VALUE, "STRLEN big");
+    assert_int_equal(close(fd), 0);
+    redisFree(connection);
+    server_discard(&server);
+}
+
+static void a_client_long_beyond_its_soft_output_limit_is_closed(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "workers 1\nclient-output-buffer-limit normal 0 8mb 1");
+    redisContext *connection = server_connect(&server);
+    set_big_value(connection);
+    int fd = ask_without_reading(&server);
+    server_wait_log(&server, "client-output-buffer-limit");
+    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the client is gone");
+    assert_int_equal(close(fd), 0);
+    redisFree(connection);
+    server_discard(&server);
+}
+
+// --- Requests that are too big ---
+
+static void a_request_beyond_the_query_buffer_limit_ends_its_connection(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "client-query-buffer-limit 1mb");
+    redisContext *connection = server_connect(&server);
+    int fd = server_connect_raw(&server);
+    char *value = calloc(1, BIG_VALUE);
+    assert_non_null(value);
+    raw_send_text(fd, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$4000000\r\n");
+    (void)raw_try_send(fd, value, BIG_VALUE);
+    raw_expect_last_words(fd, "-ERR Protocol error");
+    expect_text(connection, "PONG", "PING");
+    expect_integer(connection, 0, "EXISTS a");
+    free(value);
+    assert_int_equal(close(fd), 0);
+    redisFree(connection);
+    server_discard(&server);
+}
+
+// --- Memory over time ---
+
+static void run_batch(redisContext *connection, unsigned *seed) {
+    for (int i = 0; i < BATCH; i++) {
+        int key = rand_r(seed) % 1000;
+        switch (rand_r(seed) % 8) {
+        case 0:
+            (void)redisAppendCommand(connection, "SET key:%d value:%d", key, i);
+            break;
+        case 1:
+            (void)redisAppendCommand(connection, "DEL key:%d", key);
+            break;
+        case 2:
+            (void)redisAppendCommand(connection, "INCR number:%d", key);
+            break;
+        case 3:
+            (void)redisAppendCommand(connection, "EXPIRE key:%d 1000", key);
+            break;
+        case 4:
+            (void)redisAppendCommand(connection, "INCR key:%d", key); // an error for most
+            break;
+        case 5:
+            (void)redisAppendCommand(connection, "MGET key:%d key:%d number:%d", key, i, key);
+            break;
+        default:
+            (void)redisAppendCommand(connection, "GET key:%d", key);
+        }
+    }
+    for (int i = 0; i < BATCH; i++) {
+        redisReply *reply = NULL;
+        assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
+        freeReplyObject(reply);
+    }
+}
+
+static int64_t run_many(struct test_server *server, long commands, unsigned *seed) {
+    redisContext *connection = server_connect(server);
+    for (long done = 0; done < commands; done += BATCH)
+        run_batch(connection, seed);
+    redisFree(connection);
+    return resident_bytes(server);
+}
+
+// KVFENCE_COMMANDS=10000000 looks longer.
+static void memory_does_not_grow_with_commands(void **state) {
+    (void)state;
+    struct test_server server;
+    const char *given = getenv("KVFENCE_COMMANDS");
+    long commands = given != NULL ? strtol(given, NULL, 10) : COMMANDS / (is_sanitized ? 10 : 1);
+    unsigned seed = 1;
+    // Write buffers and caches that are full after the warm-up.
+    server_start(&server, "rocksdb.write_buffer_size 4\nrocksdb.max_write_buffer_number 2\n"
+                          "rocksdb.metadata_block_cache_size 8\nrocksdb.subkey_block_cache_size 8");
+    int64_t before = run_many(&server, commands / 4, &seed);
+    int64_t after = run_many(&server, commands, &seed);
+    print_message("resident: %lld MiB, after %ld more commands %lld MiB\n", (long long)(before / mebibyte),
+                  commands, (long long)(after / mebibyte));
+    assert_true(is_sanitized || after - before < 32 * mebibyte);
+    server_discard(&server);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_too_many_is_told_so_and_closed),
+        cmocka_unit_test(idle_connections_are_closed_and_busy_ones_are_not),
+        cmocka_unit_test(idle_connections_are_cheap),
+        cmocka_unit_test(unread_replies_are_held_back_and_all_come_in_the_end),
+        cmocka_unit_test(a_client_beyond_its_output_limit_is_closed),
+        cmocka_unit_test(a_client_long_beyond_its_soft_output_limit_is_closed),
+        cmocka_unit_test(a_request_beyond_the_query_buffer_limit_ends_its_connection),
+        cmocka_unit_test(memory_does_not_grow_with_commands),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
