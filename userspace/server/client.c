@@ -3,8 +3,13 @@
 // What happens to a client regardless of its socket: flags, closing, waiting. Uses: client, server, worker.
 #include "server/client.h"
 
+#include "server/authentication.h"
 #include "server/server.h"
 #include "server/worker.h"
+
+bool client_must_authenticate(const struct client *client) {
+    return !client->authenticated && authentication_required(client->server->authentication);
+}
 
 void client_show(struct client *client, enum client_shown flag, bool on) {
     uint32_t flags = atomic_load_explicit(&client->flags_shown, memory_order_relaxed);

@@ -88,6 +88,10 @@ enum client_shown {
     SHOWN_READONLY = 512
 };
 
+// True if the client has yet to give the password. Without a password nobody must, whoever came before it was
+// removed included.
+bool client_must_authenticate(const struct client *client);
+
 // Raises or clears one of the flags that CLIENT LIST shows.
 void client_show(struct client *client, enum client_shown flag, bool on);
 

@@ -28,6 +28,8 @@ enum {
     // costs at most this much. Far above what clients pipeline before they start to read.
     OUTPUT_HIGH_WATER = 64 << 20,
     OUTPUT_LOW_WATER = 16 << 20,
+    // A client that has yet to give the password and leaves so much unread has no good in mind.
+    STRANGER_OUTPUT_MAX = 64 << 10,
     // Input that is read ahead for a client whose commands wait, so that its disconnection is noticed.
     WAITING_INPUT_MAX = 1 << 20,
     READ_MAX = 1 << 20, // one reading of a big value
@@ -179,7 +181,7 @@ static void set_reading(struct client *client, bool on) {
 
 static struct request_limits limits_of(const struct client *client) {
     const struct config *config = client->server->config;
-    if (!client->authenticated)
+    if (client_must_authenticate(client))
         return (struct request_limits){.bulk_length = 16384,
                                        .arguments = 10,
                                        .inline_length = 65536,
@@ -200,10 +202,22 @@ static void protocol_error(struct client *client, const char *error) {
     client->close_after_reply = true;
 }
 
+static void dismiss_stranger(struct client *client) {
+    log_debug("client %s is closed: it has not given the password and has left %zu bytes of replies unread",
+              client->address, client->reply.output.pending);
+    counter_add(&worker_stats(client->worker)->limit_closed, 1);
+    client->close_after_reply = true;
+}
+
 static bool may_run(struct client *client) {
     if (client->closing || client->close_after_reply || client->wait != CLIENT_RUNNING)
         return false;
-    if (client->reply.output.pending > OUTPUT_HIGH_WATER) {
+    size_t pending = client->reply.output.pending;
+    if (pending > STRANGER_OUTPUT_MAX && client_must_authenticate(client)) {
+        dismiss_stranger(client);
+        return false;
+    }
+    if (pending > OUTPUT_HIGH_WATER) {
         client->wait = CLIENT_THROTTLED;
         return false;
     }
@@ -362,7 +376,9 @@ static void send_pending(struct client *client) {
     counter_add(&worker_stats(client->worker)->output_bytes, (uint64_t)sent);
     counter_add(&client->output_bytes, (uint64_t)sent);
     if (output->pending != 0) {
-        if (event_add(client->write_event, NULL) != 0)
+        // Nobody waits for a stranger to read.
+        bool dismissed = client->close_after_reply && client_must_authenticate(client);
+        if (dismissed || event_add(client->write_event, NULL) != 0)
             client->closing = true;
         check_output_limit(client);
     } else {

@@ -5,7 +5,6 @@
 #include "server/dispatch.h"
 
 #include "base/memory.h"
-#include "server/authentication.h"
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
 #include "server/latency.h"
@@ -77,11 +76,6 @@ static void refuse_arity(struct client *client, const struct command *command) {
     atomic_store_explicit(&client->multi_shown, -1, memory_order_relaxed);
 }
 
-// A client that never gave the password is let in when there is none any more.
-static bool must_authenticate(const struct client *client) {
-    return !client->authenticated && authentication_required(client->server->authentication);
-}
-
 // Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
 // replied.
 static const struct command *admit(struct client *client, const struct bytes *arguments, size_t count) {
@@ -91,7 +85,7 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         refuse_unknown(client, arguments, count);
         return NULL;
     }
-    if ((command->flags & COMMAND_NO_AUTH) == 0 && must_authenticate(client)) {
+    if ((command->flags & COMMAND_NO_AUTH) == 0 && client_must_authenticate(client)) {
         reply_error(&client->reply, "NOAUTH Authentication required.");
         return NULL;
     }
