@@ -88,10 +88,24 @@ static void who_came_before_the_password_was_removed_has_everybodys_limits(void 
     redisFree(owner);
 }
 
+// Every one of them stages half a gigabyte anew.
+static void a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing(void **state) {
+    (void)state;
+    redisContext *client = server_connect(&open_server);
+    expect_text(client, "OK", "MULTI");
+    for (int i = 0; i < 4; i++)
+        expect_text(client, "QUEUED", "SETBIT huge %u 1", UINT32_MAX);
+    expect_error(client, "ERR the changes are too big to be made at once, more than 1024 MB", "EXEC");
+    expect_integer(client, 0, "EXISTS huge");
+    expect_text(client, "OK", "SET small 1");
+    redisFree(client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stranger_that_does_not_read_is_closed),
         cmocka_unit_test(who_came_before_the_password_was_removed_has_everybodys_limits),
+        cmocka_unit_test(a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing),
     };
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }

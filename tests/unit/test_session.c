@@ -11,6 +11,7 @@
 #include "store_fixture.h"
 
 #include "base/number.h"
+#include "store/session_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -249,6 +250,73 @@ static void committed_keys_are_told_to_those_who_track_them(void **state) {
     buffer_release(&noted);
 }
 
+// Stages `count` strings of 100 bytes.
+static void stage_strings(struct store_session *session, size_t count) {
+    static const char value[100] = {0};
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "big%zu", i);
+        struct bytes part = {value, sizeof(value)};
+        stage_string(session, bytes_from_text(name), 0, &part, 1);
+    }
+}
+
+static void expect_nothing_is_stored(struct store_session *session) {
+    assert_int_equal(store_commit(session), STORE_FAILED);
+    assert_non_null(strstr(session_error(session, STORE_FAILED), "too big to be made at once"));
+    session_write_end(session);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("big0"), 0), STORE_NOT_FOUND);
+}
+
+static void changes_beyond_what_a_session_holds_fail_as_a_whole(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    session->staged_most = 10000;
+    for (int in_transaction = 0; in_transaction < 2; in_transaction++) {
+        session_write_begin_exclusive(session);
+        if (in_transaction == 1)
+            session_transaction_begin(session);
+        stage_strings(session, 20);
+        assert_false(session_is_overfull(session));
+        stage_strings(session, 100);
+        assert_true(session_is_overfull(session));
+        expect_nothing_is_stored(session);
+        assert_int_equal(store_fixture_set(session, "key", "value"), STORE_OK); // the session goes on
+    }
+}
+
+static void what_failed_half_way_counts_as_held_until_the_end(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    session->staged_most = 10000;
+    session_write_begin_exclusive(session);
+    session_transaction_begin(session);
+    session_savepoint(session);
+    stage_strings(session, 100);
+    session_rollback_to_savepoint(session);
+    stage_strings(session, 1);
+    expect_nothing_is_stored(session);
+}
+
+static void one_value_alone_may_be_larger_than_what_a_session_holds_of_many(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    session->staged_most = 100;
+    assert_int_equal(store_fixture_set(session, "key", "value"), STORE_OK);
+}
+
+static void deleting_everything_in_a_transaction_is_bounded_too(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    session_write_begin_exclusive(session);
+    stage_strings(session, 100);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    session->staged_most = 10000;
+    session_write_begin_exclusive(session);
+    session_transaction_begin(session);
+    assert_int_equal(stage_delete_all(session), STORE_OK);
+    assert_int_equal(store_commit(session), STORE_FAILED);
+    session_write_end(session);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("big0"), 0), STORE_OK);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int main(void) {
@@ -266,6 +334,10 @@ int main(void) {
         WITH_STORE(deleting_everything_leaves_nothing_in_and_out_of_transactions),
         WITH_STORE(random_keys_reach_all_living_keys_and_no_dead_one),
         WITH_STORE(committed_keys_are_told_to_those_who_track_them),
+        WITH_STORE(changes_beyond_what_a_session_holds_fail_as_a_whole),
+        WITH_STORE(what_failed_half_way_counts_as_held_until_the_end),
+        WITH_STORE(one_value_alone_may_be_larger_than_what_a_session_holds_of_many),
+        WITH_STORE(deleting_everything_in_a_transaction_is_bounded_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

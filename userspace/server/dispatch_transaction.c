@@ -66,7 +66,8 @@ static void run_queue(struct command_context *context, const struct transaction 
     session_transaction_begin(context->session);
     context->client->in_exec = true;
     reply_array(context->reply, transaction->count);
-    for (size_t i = 0; i < transaction->count; i++)
+    // What is too big to be committed fails as a whole, whatever the further commands would do.
+    for (size_t i = 0; i < transaction->count && !session_is_overfull(context->session); i++)
         run_queued(context, &transaction->queue[i]);
     context->client->in_exec = false;
     context->reply->errors = errors; // the commands' own errors are not EXEC's

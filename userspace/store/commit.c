@@ -16,6 +16,13 @@ static enum store_status refused(struct store_session *session, const char *why)
     return STORE_REFUSED;
 }
 
+static enum store_status overfull(struct store_session *session) {
+    (void)snprintf(session->error, sizeof(session->error),
+                   "ERR the changes are too big to be made at once, more than %zu MB: nothing was written",
+                   session->staged_most >> 20);
+    return STORE_FAILED;
+}
+
 static void write_staged(struct store_session *session, char **reason) {
     struct store *store = session->store;
     if (session->in_transaction)
@@ -29,6 +36,8 @@ enum store_status store_commit(struct store_session *session) {
     always_assert(session->state != SESSION_IDLE, "commits happen inside the role guard");
     if (session->staged == 0)
         return STORE_OK;
+    if (session->is_overfull)
+        return overfull(session);
     if (store->check != NULL) {
         const char *why = store->check(store->check_context, STORE_GATE_COMMIT);
         if (why != NULL)

@@ -13,6 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum {
+    // The changes that are held in memory until they are committed. One value alone may be larger.
+    STAGED_BYTES_MAX = 1 << 30,
+    // What an entry costs in the batch and in a transaction's index, beside its key and its value.
+    STAGED_ENTRY_COST = 128
+};
+
 struct store_session *session_open(struct store *store, size_t index) {
     always_assert(index < store->sessions, "a session's index is within what the store was opened for");
     struct store_session *session = memory_allocate_zeroed(1, sizeof(*session));
@@ -20,6 +27,7 @@ struct store_session *session_open(struct store *store, size_t index) {
     session->index = index;
     session->counters = &store->counters[index];
     session->batch = rocksdb_writebatch_create();
+    session->staged_most = STAGED_BYTES_MAX;
     session->read = rocksdb_readoptions_create();
     session->read_snapshot = rocksdb_readoptions_create();
     return session;
@@ -108,6 +116,8 @@ static void forget_staged(struct store_session *session) {
     else if (session->staged != 0 || session->batch_is_named)
         clear_batch(session);
     session->staged = 0;
+    session->staged_bytes = 0;
+    session->is_overfull = false;
     session->batch_is_named = false;
     session->tracks_keys = false;
     session->tracked_all = false;
@@ -133,6 +143,10 @@ void session_transaction_begin(struct store_session *session) {
     if (session->indexed == NULL)
         session->indexed = rocksdb_writebatch_wi_create(0, 1);
     session->in_transaction = true;
+}
+
+bool session_is_overfull(const struct store_session *session) {
+    return session->is_overfull;
 }
 
 bool session_has_staged(const struct store_session *session) {
@@ -328,10 +342,23 @@ static void about_to_stage(struct store_session *session, struct bytes user_key,
     always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
     name_batch(session, type);
     session->staged++;
-    if (!session->tracks_keys)
+    if (!session->tracks_keys || session->is_overfull)
         return;
     buffer_append(&session->tracked, (struct bytes){(const char *)&user_key.length, sizeof(user_key.length)});
     buffer_append(&session->tracked, user_key);
+}
+
+// False if so much more is too much. What a savepoint takes back stays counted: the index keeps its memory.
+static bool has_room_for(struct store_session *session, size_t key_length, size_t value_length) {
+    size_t more = STAGED_ENTRY_COST + key_length + value_length;
+    bool first = session->staged_bytes == 0;
+    if (session->is_overfull || (!first && more > session->staged_most - session->staged_bytes)) {
+        session->is_overfull = true;
+        return false;
+    }
+    session->staged_bytes = more < session->staged_most - session->staged_bytes ? session->staged_bytes + more
+                                                                                : session->staged_most;
+    return true;
 }
 
 // A value in parts, put without joining them first: a part may be hundreds of megabytes.
@@ -340,11 +367,15 @@ static void put_parts(struct store_session *session, enum column_family family, 
     enum { PARTS_MAX = 8 };
     const char *data[PARTS_MAX];
     size_t lengths[PARTS_MAX];
+    size_t value_length = 0;
     always_assert(count <= PARTS_MAX, "values are staged in a few parts");
     for (size_t i = 0; i < count; i++) {
         data[i] = parts[i].length == 0 ? "" : parts[i].data;
         lengths[i] = parts[i].length;
+        value_length += parts[i].length;
     }
+    if (!has_room_for(session, session->key.length, value_length))
+        return;
     const char *key = session->key.data;
     const size_t key_length = session->key.length;
     rocksdb_column_family_handle_t *handle = session->store->families[family];
@@ -382,6 +413,8 @@ void stage_entry(struct store_session *session, struct bytes key, const struct m
 
 static void delete_encoded(struct store_session *session, enum column_family family, struct bytes raw) {
     rocksdb_column_family_handle_t *handle = session->store->families[family];
+    if (!has_room_for(session, raw.length, 0))
+        return;
     if (session->in_transaction)
         rocksdb_writebatch_wi_delete_cf(session->indexed, handle, raw.data, raw.length);
     else
@@ -416,7 +449,7 @@ static enum store_status stage_delete_each(struct store_session *session) {
     key_iterator_seek(iterator, (struct bytes){0}, false);
     struct bytes key;
     struct metadata metadata;
-    while (key_iterator_next(iterator, &key, &metadata, NULL))
+    while (!session->is_overfull && key_iterator_next(iterator, &key, &metadata, NULL))
         stage_delete(session, key);
     enum store_status status = key_iterator_status(iterator);
     key_iterator_close(iterator);

@@ -50,6 +50,8 @@ void session_write_end(struct store_session *session);
 // From here to session_write_end() reads see what is staged. Call after session_write_begin*().
 void session_transaction_begin(struct store_session *session);
 
+// True if more was staged than a session holds: the excess is dropped, and store_commit() will fail.
+bool session_is_overfull(const struct store_session *session);
 bool session_has_staged(const struct store_session *session);
 // From here to session_write_end() the user keys that are staged are remembered, for those who watch them.
 void session_track_keys(struct store_session *session);
@@ -62,7 +64,8 @@ void session_savepoint(struct store_session *session);
 void session_rollback_to_savepoint(struct store_session *session);
 
 // The only way for a client's write into RocksDB: asks the check, then writes what is staged, as one batch.
-// STORE_OK (also with nothing staged), STORE_REFUSED or STORE_FAILED; in the latter two nothing was written.
+// If more was staged than a session holds (1 GiB), that fails. STORE_OK (also with nothing staged),
+// STORE_REFUSED or STORE_FAILED; in the latter two nothing was written.
 enum store_status store_commit(struct store_session *session);
 
 enum settle_result {

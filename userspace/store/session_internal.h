@@ -22,6 +22,9 @@ struct store_session {
     bool in_transaction;
     bool batch_is_named; // the log data that Kvrocks starts a batch with has been put
     size_t staged;
+    size_t staged_bytes; // keys and values that are staged, with what RocksDB adds to them
+    size_t staged_most;  // more is refused
+    bool is_overfull;    // and has been refused: nothing of this can be committed
     size_t staged_at_savepoint;
 
     bool tracks_keys;
