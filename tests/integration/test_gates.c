@@ -9,29 +9,21 @@
 
 #include <cmocka.h>
 
-#include "commands/table.h"
 #include "harness.h"
-#include "server/server.h"
+#include "inner_server.h"
 
-#include <ftw.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 // Answers for the check function; asked by the server's workers.
 struct gates {
     _Atomic(const char *) at_commit, at_settle;
 };
 
-struct inner_server {
-    char directory[64];
-    struct config *config;
-    struct command *commands;
-    struct server *server;
+struct gated_server {
+    struct inner_server inner;
     struct gates gates;
-    struct test_server address; // for the harness's clients: only its port is used
 };
 
 static const char *ask(void *context, enum store_gate gate) {
@@ -40,46 +32,17 @@ static const char *ask(void *context, enum store_gate gate) {
 }
 
 static int start(void **state) {
-    struct inner_server *inner = calloc(1, sizeof(*inner));
-    assert_non_null(inner);
-    char error[SERVER_ERROR_SIZE];
-    (void)snprintf(inner->directory, sizeof(inner->directory), "/tmp/kvfence-gates-XXXXXX");
-    assert_non_null(mkdtemp(inner->directory));
-    inner->address.port = free_port();
-    char text[160];
-    (void)snprintf(text, sizeof(text), "--port %d --dir %s --workers 2", inner->address.port,
-                   inner->directory);
-    char *arguments[6];
-    char *rest = NULL;
-    size_t count = 0;
-    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
-        arguments[count++] = word;
-    inner->config = config_open();
-    if (!config_load_arguments(inner->config, (int)count, arguments, error))
-        fail_msg("%s", error);
-    struct server_setup setup = {.config = inner->config, .check = ask, .check_context = &inner->gates};
-    inner->commands = setup.commands = commands_copy(&setup.command_count);
-    inner->server = server_open(&setup, error);
-    if (inner->server == NULL)
-        fail_msg("%s", error);
-    *state = inner;
+    struct gated_server *gated = calloc(1, sizeof(*gated));
+    assert_non_null(gated);
+    inner_server_open(&gated->inner, 2, ask, &gated->gates);
+    *state = gated;
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int stop(void **state) {
-    struct inner_server *inner = *state;
-    server_close(inner->server);
-    config_close(inner->config);
-    free(inner->commands);
-    assert_int_equal(nftw(inner->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-    free(inner);
+    struct gated_server *gated = *state;
+    inner_server_discard(&gated->inner);
+    free(gated);
     return 0;
 }
 
@@ -92,10 +55,10 @@ static void expect_next_text(redisContext *connection, const char *wanted) {
 }
 
 static void a_refused_write_gets_its_error_and_its_neighbours_in_the_pipeline_are_right(void **state) {
-    struct inner_server *inner = *state;
-    redisContext *connection = server_connect(&inner->address);
+    struct gated_server *gated = *state;
+    redisContext *connection = server_connect(&gated->inner.address);
     expect_text(connection, "OK", "SET key old");
-    atomic_store(&inner->gates.at_commit, "READONLY master lease expired");
+    atomic_store(&gated->gates.at_commit, "READONLY master lease expired");
     assert_int_equal(redisAppendCommand(connection, "GET key"), REDIS_OK);
     assert_int_equal(redisAppendCommand(connection, "SET key new"), REDIS_OK);
     assert_int_equal(redisAppendCommand(connection, "GET key"), REDIS_OK);
@@ -104,19 +67,19 @@ static void a_refused_write_gets_its_error_and_its_neighbours_in_the_pipeline_ar
     expect_next_text(connection, "READONLY master lease expired");
     expect_next_text(connection, "old");
     expect_next_text(connection, "PONG");
-    atomic_store(&inner->gates.at_commit, NULL);
+    atomic_store(&gated->gates.at_commit, NULL);
     expect_text(connection, "OK", "SET key new");
     redisFree(connection);
 }
 
 static void a_refused_transaction_is_one_error_and_changes_nothing(void **state) {
-    struct inner_server *inner = *state;
-    redisContext *connection = server_connect(&inner->address);
+    struct gated_server *gated = *state;
+    redisContext *connection = server_connect(&gated->inner.address);
     expect_text(connection, "OK", "MULTI");
     expect_text(connection, "QUEUED", "SET a 1");
     expect_text(connection, "QUEUED", "GET a");
     expect_text(connection, "QUEUED", "INCR b");
-    atomic_store(&inner->gates.at_commit, "READONLY master lease expired");
+    atomic_store(&gated->gates.at_commit, "READONLY master lease expired");
     expect_error(connection, "READONLY master lease expired", "EXEC");
     expect_text(connection, "PONG", "PING");
     expect_integer(connection, 0, "EXISTS a b");
@@ -130,10 +93,10 @@ static void every_kind_of_write_is_refused(void **state) {
         "INCR counter",     "FLUSHALL",          "FLUSHDB",         "COPY key other",
         "SETRANGE key 2 x", "BITOP NOT key key", "GETEX key EX 10", "MSETNX x 1 y 2",
     };
-    struct inner_server *inner = *state;
-    redisContext *connection = server_connect(&inner->address);
+    struct gated_server *gated = *state;
+    redisContext *connection = server_connect(&gated->inner.address);
     expect_text(connection, "OK", "SET key value");
-    atomic_store(&inner->gates.at_commit, "READONLY master lease expired");
+    atomic_store(&gated->gates.at_commit, "READONLY master lease expired");
     for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
         redisReply *reply = redisCommand(connection, writes[i]);
         assert_non_null(reply);
@@ -148,11 +111,11 @@ static void every_kind_of_write_is_refused(void **state) {
 }
 
 static void a_late_write_closes_its_connection_without_a_word_and_others_go_on(void **state) {
-    struct inner_server *inner = *state;
-    redisContext *writer = server_connect(&inner->address);
-    redisContext *reader = server_connect(&inner->address);
+    struct gated_server *gated = *state;
+    redisContext *writer = server_connect(&gated->inner.address);
+    redisContext *reader = server_connect(&gated->inner.address);
     expect_text(writer, "OK", "SET key old");
-    atomic_store(&inner->gates.at_settle, "READONLY master lease expired");
+    atomic_store(&gated->gates.at_settle, "READONLY master lease expired");
     assert_int_equal(redisAppendCommand(writer, "PING"), REDIS_OK);
     assert_int_equal(redisAppendCommand(writer, "SET key new"), REDIS_OK);
     redisReply *reply = NULL;
@@ -166,11 +129,11 @@ static void a_late_write_closes_its_connection_without_a_word_and_others_go_on(v
 }
 
 static void a_late_round_does_not_close_those_who_only_read(void **state) {
-    struct inner_server *inner = *state;
-    redisContext *reader = server_connect(&inner->address);
-    atomic_store(&inner->gates.at_settle, "READONLY master lease expired");
+    struct gated_server *gated = *state;
+    redisContext *reader = server_connect(&gated->inner.address);
+    atomic_store(&gated->gates.at_settle, "READONLY master lease expired");
     for (int i = 0; i < 200; i++) {
-        redisContext *writer = server_connect(&inner->address);
+        redisContext *writer = server_connect(&gated->inner.address);
         assert_int_equal(redisAppendCommand(writer, "SET key %d", i), REDIS_OK);
         int done = 0;
         assert_int_equal(redisBufferWrite(writer, &done), REDIS_OK);

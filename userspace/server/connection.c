@@ -212,6 +212,8 @@ static void dismiss_stranger(struct client *client) {
 static bool may_run(struct client *client) {
     if (client->closing || client->close_after_reply || client->wait != CLIENT_RUNNING)
         return false;
+    if (atomic_load_explicit(&client->server->shutting_down, memory_order_relaxed))
+        return false;
     size_t pending = client->reply.output.pending;
     if (pending > STRANGER_OUTPUT_MAX && client_must_authenticate(client)) {
         dismiss_stranger(client);

@@ -131,16 +131,29 @@ struct server *server_open(const struct server_setup *setup, char error[SERVER_E
     return NULL;
 }
 
+// Whatever still runs may reach all the workers and the background jobs, so nothing is freed before all of it
+// has ended. From when shutting_down is set no command of a client begins.
+static void close_workers(struct server *server) {
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i]);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_join(server->workers[i]);
+    background_close(server->background);
+    for (bool had_work = true; had_work;) {
+        had_work = false;
+        for (size_t i = 0; i < server->worker_count; i++)
+            had_work |= worker_drain(server->workers[i]);
+    }
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_close(server->workers[i]);
+}
+
 void server_close(struct server *server) {
     if (server == NULL)
         return;
     atomic_store(&server->shutting_down, true);
     listener_close(server->listener);
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_stop(server->workers[i]);
-    background_close(server->background); // its jobs' ends are still told to waiting clients
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_close(server->workers[i]);
+    close_workers(server);
     session_close(server->background_session);
     store_close(server->store);
     authentication_close(server->authentication);

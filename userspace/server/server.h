@@ -60,8 +60,8 @@ struct server {
     wall_ms_t started_at;
     uint64_t started_us; // clock_duration_us()
     char *executable;
-    uint64_t started_memory; // resident bytes when it had been opened
-    _Atomic bool shutting_down;
+    uint64_t started_memory;    // resident bytes when it had been opened
+    _Atomic bool shutting_down; // no command of a client begins any more
 
     // Rates, sampled by the main loop; relaxed.
     _Atomic uint64_t operations_per_second, input_bytes_per_second, output_bytes_per_second;

@@ -39,7 +39,6 @@ struct worker {
     struct server *server;
     size_t index;
     pthread_t thread;
-    bool thread_started;
     struct event_base *base;
     struct event *tick_event;
     uint64_t ticks;
@@ -78,7 +77,8 @@ void worker_post(struct worker *worker, worker_function *function, void *argumen
         wake(mailbox);
 }
 
-static void read_mail(struct worker *worker) {
+// Returns how many letters there were.
+static size_t read_mail(struct worker *worker) {
     struct mailbox *mailbox = &worker->mailbox;
     pthread_mutex_lock(&mailbox->lock);
     struct letter *letters = mailbox->letters;
@@ -90,6 +90,7 @@ static void read_mail(struct worker *worker) {
     for (size_t i = 0; i < count; i++)
         letters[i].function(worker, letters[i].argument);
     free(letters);
+    return count;
 }
 
 static void on_mail(evutil_socket_t fd, short what, void *argument) {
@@ -97,7 +98,7 @@ static void on_mail(evutil_socket_t fd, short what, void *argument) {
     uint64_t count = 0;
     if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
         log_error("a worker's mailbox could not be read: %s", strerror(errno));
-    read_mail(argument);
+    (void)read_mail(argument);
 }
 
 // --- Clients ---
@@ -160,10 +161,10 @@ void worker_mark_pending(struct worker *worker, struct client *client) {
 }
 
 void worker_resume_client(struct worker *worker, struct client *client) {
+    (void)worker;
     client->wait = CLIENT_RUNNING;
     client_show(client, SHOWN_PAUSED, false);
-    if (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) // else what it still wants is not run
-        connection_run_input(client);
+    connection_run_input(client);
 }
 
 struct resumption {
@@ -308,27 +309,25 @@ struct worker *worker_open(struct server *server, size_t index) {
         worker_close(worker);
         return NULL;
     }
-    worker->thread_started = true;
     return worker;
 }
 
 void worker_stop(struct worker *worker) {
-    if (!worker->thread_started)
-        return;
     atomic_store_explicit(&worker->stopping, true, memory_order_release);
     wake(&worker->mailbox);
-    (void)pthread_join(worker->thread, NULL);
-    worker->thread_started = false;
+}
+
+void worker_join(struct worker *worker) {
+    always_assert(pthread_join(worker->thread, NULL) == 0, "a worker's thread can be joined");
+}
+
+bool worker_drain(struct worker *worker) {
+    bool has_work = read_mail(worker) != 0 || worker->pending != NULL;
+    finish_round(worker);
+    return has_work;
 }
 
 void worker_close(struct worker *worker) {
-    if (worker == NULL)
-        return;
-    worker_stop(worker);
-    if (worker->mailbox.wake_event != NULL) { // it had been opened whole
-        read_mail(worker);
-        finish_round(worker);
-    }
     while (worker->clients != NULL)
         remove_client(worker, worker->clients);
     session_close(worker->session);

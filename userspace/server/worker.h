@@ -14,12 +14,13 @@ struct server;
 
 struct worker *worker_open(struct server *server,
                            size_t index); // NULL: no event loop or thread could be made (logged)
-// Ends the loop and joins the thread: no more commands run. What is posted to it from then on waits for
-// worker_close(). All workers are stopped before the first is closed, because they look at each other. From
-// another thread.
+// The end of a worker, by the one thread that ends them all. Workers write to each other, and background jobs
+// to them, so each step is taken for all of them before the next: asking the thread to end; waiting for its
+// end; running what was posted to it meanwhile and sending the replies (true: there was something, which may
+// have posted more); closing its clients and freeing it.
 void worker_stop(struct worker *worker);
-// Stops it if it is not, runs what was posted to it, sends what that replied, and closes its clients. From
-// another thread.
+void worker_join(struct worker *worker);
+bool worker_drain(struct worker *worker);
 void worker_close(struct worker *worker);
 size_t worker_index(const struct worker *worker);
 struct server *worker_server(struct worker *worker);
@@ -29,7 +30,7 @@ struct event_base *worker_event_base(struct worker *worker);
 size_t worker_client_count(const struct worker *worker); // thread-safe
 
 // Runs function(worker, argument) on the worker's thread, soon, in order. Thread-safe. If the worker stops
-// before, the function is still run, while stopping.
+// before, the function is still run, by worker_drain().
 typedef void worker_function(struct worker *worker, void *argument);
 void worker_post(struct worker *worker, worker_function *function, void *argument);
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server inside the test's own process, for tests that have to reach into it: to answer for its check
+// function, to keep its threads busy, to call its parts themselves. Include after cmocka.h.
+#ifndef KVFENCE_TESTS_INTEGRATION_INNER_SERVER_H
+#define KVFENCE_TESTS_INTEGRATION_INNER_SERVER_H
+
+#include "harness.h"
+#include "server/server.h"
+
+struct inner_server {
+    char directory[64];
+    struct config *config;
+    struct command *commands;
+    struct server *server;      // NULL: closed
+    struct test_server address; // for the harness's clients: only its port is used
+};
+
+// Opens it with so many workers in a directory of its own. `check` may be NULL.
+void inner_server_open(struct inner_server *inner, int workers, store_check_function *check,
+                       void *check_context);
+// Closes it, if that has not been done, and removes the directory.
+void inner_server_discard(struct inner_server *inner);
+
+#endif
