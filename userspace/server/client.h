@@ -45,6 +45,7 @@ struct client {
     bool close_after_reply; // QUIT, protocol errors: what is pending is sent, nothing more is read
     bool closing;           // to be freed at the end of the round
     bool is_monitor;
+    bool in_command;       // the dispatcher has one of its commands
     bool in_exec;          // its queued commands are being run
     bool wrote_this_round; // has committed since the last settle
     bool read_this_round;  // has read data since the last settle

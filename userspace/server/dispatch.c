@@ -322,8 +322,10 @@ enum dispatch_result dispatch_command(struct client *client, const struct bytes 
             client->transaction->broken = true;
     } else {
         atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
+        client->in_command = true;
         if (passes_multi(client, command, arguments, count))
             execute(client, command, arguments, count);
+        client->in_command = false;
     }
     apply_reply_mode(client, mark);
     return DISPATCH_DONE;

@@ -162,6 +162,7 @@ void worker_mark_pending(struct worker *worker, struct client *client) {
 
 void worker_resume_client(struct worker *worker, struct client *client) {
     (void)worker;
+    always_assert(!client->in_command, "a client does not go on from within its own command");
     client->wait = CLIENT_RUNNING;
     client_show(client, SHOWN_PAUSED, false);
     connection_run_input(client);
