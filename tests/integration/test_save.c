@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SAVE, which waits for a thread that the tests keep busy: what else the same connection sends meanwhile.
+// SAVE, which waits for a thread that the tests keep busy: what else the same connection sends meanwhile, and
+// whether it wants to be answered.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,12 +86,31 @@ static void save_holds_the_commands_behind_it_until_it_is_answered(void **state)
     expect_next(busy->connection, "after");
 }
 
+static void save_is_not_answered_where_replies_are_off(void **state) {
+    static const char *const commands[] = {"CLIENT REPLY OFF", "SAVE", "CLIENT REPLY ON", "ECHO after"};
+    struct busy_server *busy = *state;
+    send_all(busy->connection, commands, 4);
+    (void)sem_post(&busy->may_end);
+    expect_next(busy->connection, "OK"); // of CLIENT REPLY ON
+    expect_next(busy->connection, "after");
+}
+
+static void save_is_not_answered_where_its_reply_is_skipped(void **state) {
+    static const char *const commands[] = {"CLIENT REPLY SKIP", "SAVE", "ECHO after"};
+    struct busy_server *busy = *state;
+    send_all(busy->connection, commands, 3);
+    (void)sem_post(&busy->may_end);
+    expect_next(busy->connection, "after");
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(save_behind_bgsave_is_refused_and_the_connection_goes_on),
         WITH_SERVER(save_holds_the_commands_behind_it_until_it_is_answered),
+        WITH_SERVER(save_is_not_answered_where_replies_are_off),
+        WITH_SERVER(save_is_not_answered_where_its_reply_is_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,18 +38,24 @@ void command_lastsave(struct command_context *context) {
 struct waiting_client {
     struct worker *worker;
     uint64_t id;
+    bool silent; // CLIENT REPLY OFF or SKIP: it wants no answer
     bool succeeded;
 };
+
+static void reply_result(struct reply *reply, bool succeeded) {
+    if (succeeded)
+        reply_ok(reply);
+    else
+        reply_error(reply, "ERR The backup could not be made; the log says why");
+}
 
 static void answer_save(struct worker *worker, void *argument) {
     struct waiting_client *waiting = argument;
     struct client *client = worker_find_client(worker, waiting->id);
     if (client != NULL) {
         worker_mark_pending(worker, client);
-        if (waiting->succeeded)
-            reply_ok(&client->reply);
-        else
-            reply_error(&client->reply, "ERR The backup could not be made; the log says why");
+        if (!waiting->silent)
+            reply_result(&client->reply, waiting->succeeded);
         client_unblock(client);
     }
     free(waiting);
@@ -63,13 +69,15 @@ static void save_done(void *argument, bool succeeded) {
 
 void command_save(struct command_context *context) {
     struct waiting_client *waiting = memory_allocate(sizeof(*waiting));
-    *waiting = (struct waiting_client){.worker = context->worker, .id = context->client->id};
-    if (backup_start(context->server, save_done, waiting)) {
-        client_block(context->client); // the answer is posted to this thread, so it cannot come before
+    *waiting = (struct waiting_client){.worker = context->worker,
+                                       .id = context->client->id,
+                                       .silent = context->client->reply_mode != CLIENT_REPLY_ON};
+    if (!backup_start(context->server, save_done, waiting)) {
+        free(waiting);
+        reply_error(context->reply, already_running);
         return;
     }
-    free(waiting);
-    reply_error(context->reply, already_running);
+    client_block(context->client); // the answer is posted to this thread, so it cannot have come yet
 }
 
 // --- Jobs without an answer ---
