@@ -101,11 +101,40 @@ static void a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing(voi
     redisFree(client);
 }
 
+static void expect_list_contains(redisContext *client, const char *text, bool wanted) {
+    redisReply *list = command(client, "CLIENT LIST");
+    assert_int_equal(strstr(list->str, text) != NULL, wanted);
+    freeReplyObject(list);
+}
+
+static void what_multi_queues_is_bounded_and_shown(void **state) {
+    (void)state;
+    redisContext *client = server_connect(&open_server);
+    redisContext *watcher = server_connect(&open_server);
+    expect_text(client, "OK", "CONFIG SET client-query-buffer-limit 1mb");
+    char *big = repeated("0123456789", 40000);
+    expect_text(client, "OK", "MULTI");
+    expect_text(client, "QUEUED", "SET one %s", big);
+    expect_list_contains(watcher, " multi-mem=400", true);
+    expect_text(client, "QUEUED", "SET two %s", big);
+    expect_error(client, "ERR the transaction takes more than client-query-buffer-limit bytes",
+                 "SET three %s", big);
+    expect_text(client, "QUEUED", "SET four 4");
+    expect_error(client, "EXECABORT", "EXEC");
+    expect_integer(client, 0, "EXISTS one two three four");
+    expect_list_contains(watcher, " multi-mem=400", false);
+    expect_text(client, "OK", "CONFIG SET client-query-buffer-limit 1gb");
+    free(big);
+    redisFree(client);
+    redisFree(watcher);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stranger_that_does_not_read_is_closed),
         cmocka_unit_test(who_came_before_the_password_was_removed_has_everybodys_limits),
         cmocka_unit_test(a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing),
+        cmocka_unit_test(what_multi_queues_is_bounded_and_shown),
     };
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }

@@ -62,7 +62,7 @@ static void queued_commands_keep_their_own_copy_of_the_arguments(void **state) {
                                 {.data = text + 3, .length = 3},
                                 {.data = text + 6, .length = 5},
                                 {.data = NULL, .length = 0}};
-    transaction_queue(transaction, &set_command, arguments, 4);
+    transaction_queue(transaction, &set_command, arguments, 4, SIZE_MAX);
     memset(text, 'x', sizeof(text));
     memset(arguments, 0, sizeof(arguments));
     assert_int_equal(transaction->count, 1);
@@ -83,7 +83,7 @@ static void commands_are_queued_in_order(void **state) {
         char key[16];
         (void)snprintf(key, sizeof(key), "key%zu", i);
         struct bytes arguments[] = {BYTES_LITERAL("GET"), bytes_from_text(key)};
-        transaction_queue(transaction, i % 2 == 0 ? &get_command : &set_command, arguments, 2);
+        transaction_queue(transaction, i % 2 == 0 ? &get_command : &set_command, arguments, 2, SIZE_MAX);
     }
     assert_int_equal(transaction->count, COMMANDS);
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -97,10 +97,10 @@ static void commands_are_queued_in_order(void **state) {
 static void the_memory_of_the_queue_is_counted(void **state) {
     struct transaction *transaction = client_transaction(client_of(state));
     struct bytes arguments[] = {BYTES_LITERAL("SET"), BYTES_LITERAL("key"), BYTES_LITERAL("value")};
-    transaction_queue(transaction, &set_command, arguments, 3);
+    transaction_queue(transaction, &set_command, arguments, 3, SIZE_MAX);
     size_t once = transaction->queued_bytes;
     assert_true(once >= 11);
-    transaction_queue(transaction, &set_command, arguments, 3);
+    transaction_queue(transaction, &set_command, arguments, 3, SIZE_MAX);
     assert_int_equal(transaction->queued_bytes, 2 * once);
     transaction_discard(transaction);
     assert_int_equal(transaction->queued_bytes, 0);
@@ -111,9 +111,10 @@ static void discarding_ends_multi_and_empties_the_queue(void **state) {
     struct bytes argument = BYTES_LITERAL("GET");
     for (size_t length = 1; length < 100; length *= 3) {
         transaction->open = true;
-        transaction->broken = true;
         for (size_t i = 0; i < length; i++)
-            transaction_queue(transaction, &get_command, &argument, 1);
+            transaction_queue(transaction, &get_command, &argument, 1, SIZE_MAX);
+        assert_int_equal(transaction->count, length);
+        transaction->broken = true;
         transaction_discard(transaction);
         assert_false(transaction->open);
         assert_false(transaction->broken);
@@ -125,9 +126,9 @@ static void a_discarded_queue_can_be_filled_again(void **state) {
     struct transaction *transaction = client_transaction(client_of(state));
     struct bytes argument = BYTES_LITERAL("GET");
     for (size_t i = 0; i < 50; i++)
-        transaction_queue(transaction, &get_command, &argument, 1);
+        transaction_queue(transaction, &get_command, &argument, 1, SIZE_MAX);
     transaction_discard(transaction);
-    transaction_queue(transaction, &set_command, &argument, 1);
+    transaction_queue(transaction, &set_command, &argument, 1, SIZE_MAX);
     assert_int_equal(transaction->count, 1);
     assert_ptr_equal(transaction->queue[0].command, &set_command);
 }
@@ -145,7 +146,7 @@ static void closing_ends_the_watches_and_frees_the_queue(void **state) {
     struct fixture *fixture = *state;
     struct transaction *transaction = client_transaction(&fixture->client);
     struct bytes argument = BYTES_LITERAL("GET");
-    transaction_queue(transaction, &get_command, &argument, 1);
+    transaction_queue(transaction, &get_command, &argument, 1, SIZE_MAX);
     watch_add(fixture->server.watch_table, transaction, BYTES_LITERAL("key"), true);
     transaction_close(&fixture->client);
     assert_null(fixture->client.transaction);
@@ -156,8 +157,30 @@ static void closing_ends_the_watches_and_frees_the_queue(void **state) {
 static void a_command_for_which_there_is_no_memory_breaks_the_transaction(void **state) {
     struct transaction *transaction = client_transaction(client_of(state));
     struct bytes endless = {.data = "x", .length = (size_t)1 << 62};
-    transaction_queue(transaction, &set_command, &endless, 1);
+    const char *error = transaction_queue(transaction, &set_command, &endless, 1, SIZE_MAX);
+    assert_non_null(strstr(error, "out of memory"));
     assert_true(transaction->broken);
+    assert_int_equal(transaction->count, 0);
+}
+
+static void a_queue_that_takes_too_much_breaks_the_transaction_and_is_emptied(void **state) {
+    enum { MOST = 1000 };
+    struct transaction *transaction = client_transaction(client_of(state));
+    struct bytes argument = BYTES_LITERAL("GET");
+    size_t queued = 0;
+    while (transaction_queue(transaction, &get_command, &argument, 1, MOST) == NULL)
+        assert_true(++queued < MOST);
+    assert_in_range(queued, 2, MOST / 19); // the text and what refers to it
+    assert_true(transaction->broken);
+    assert_int_equal(transaction->count, 0);
+    assert_int_equal(transaction->queued_bytes, 0);
+}
+
+static void a_broken_transaction_queues_nothing_more(void **state) {
+    struct transaction *transaction = client_transaction(client_of(state));
+    struct bytes argument = BYTES_LITERAL("GET");
+    transaction->broken = true;
+    assert_null(transaction_queue(transaction, &get_command, &argument, 1, SIZE_MAX));
     assert_int_equal(transaction->count, 0);
 }
 
@@ -174,6 +197,8 @@ int main(void) {
         TEST(discarding_leaves_the_watches),
         TEST(closing_ends_the_watches_and_frees_the_queue),
         TEST(a_command_for_which_there_is_no_memory_breaks_the_transaction),
+        TEST(a_queue_that_takes_too_much_breaks_the_transaction_and_is_emptied),
+        TEST(a_broken_transaction_queues_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

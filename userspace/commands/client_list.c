@@ -46,6 +46,7 @@ static void append_line(struct buffer *out, struct client *client, wall_ms_t now
     size_t pending = atomic_load(&client->query_buffer);
     size_t held = atomic_load(&client->query_memory);
     size_t output = atomic_load(&client->output_memory);
+    size_t queued = atomic_load(&client->multi_memory);
     wall_ms_t idle_ms = now - atomic_load(&client->last_active_ms);
     buffer_append_format(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", client->id, client->address,
                          client->local_address, client->fd, text_or_empty(client->name));
@@ -53,10 +54,10 @@ static void append_line(struct buffer *out, struct client *client, wall_ms_t now
                          idle_ms < 0 ? 0 : idle_ms / 1000);
     buffer_append_format(out, " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d", flags,
                          atomic_load(&client->multi_shown));
-    buffer_append_format(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0", pending,
-                         held > pending ? held - pending : 0);
+    buffer_append_format(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0", pending,
+                         held > pending ? held - pending : 0, queued);
     buffer_append_format(out, " obl=0 oll=0 omem=%zu tot-mem=%zu events=%s", output,
-                         sizeof(*client) + held + output, output != 0 ? "rw" : "r");
+                         sizeof(*client) + held + queued + output, output != 0 ? "rw" : "r");
     buffer_append_format(out, " cmd=%s user=default redir=-1 resp=%d", command ? command->name : "NULL",
                          atomic_load(&client->protocol_shown));
     buffer_append_format(out, " lib-name=%s lib-ver=%s\n", text_or_empty(client->library_name),

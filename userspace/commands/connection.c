@@ -50,7 +50,7 @@ void command_reset(struct command_context *context) {
     struct client *client = context->client;
     monitor_stop(client);
     transaction_close(client);
-    atomic_store(&client->multi_shown, -1);
+    client_show_queue(client, CLIENT_NOT_IN_MULTI, 0);
     client_show(client, SHOWN_MULTI, false);
     client_show(client, SHOWN_DIRTY_EXEC, false);
     client->reply_mode = CLIENT_REPLY_ON;

@@ -10,8 +10,6 @@
 #include "server/transaction.h"
 #include "server/watch_table.h"
 
-enum { NOT_IN_MULTI = -1 }; // what CLIENT LIST shows as the count of queued commands
-
 // The client's transaction if it is between MULTI and EXEC, else NULL.
 static struct transaction *open_transaction(const struct command_context *context) {
     struct transaction *transaction = context->client->transaction;
@@ -31,7 +29,7 @@ static void end_transaction(struct command_context *context, struct transaction 
     transaction_discard(transaction);
     end_watches(context, transaction);
     client_show(context->client, SHOWN_MULTI, false);
-    atomic_store_explicit(&context->client->multi_shown, NOT_IN_MULTI, memory_order_relaxed);
+    client_show_queue(context->client, CLIENT_NOT_IN_MULTI, 0);
 }
 
 void command_multi(struct command_context *context) {
@@ -43,7 +41,7 @@ void command_multi(struct command_context *context) {
     transaction->open = true;
     transaction->broken = false;
     client_show(context->client, SHOWN_MULTI, true);
-    atomic_store_explicit(&context->client->multi_shown, 0, memory_order_relaxed);
+    client_show_queue(context->client, 0, 0);
     reply_ok(context->reply);
 }
 

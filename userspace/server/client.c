@@ -17,6 +17,11 @@ void client_show(struct client *client, enum client_shown flag, bool on) {
     atomic_store_explicit(&client->flags_shown, flags, memory_order_relaxed);
 }
 
+void client_show_queue(struct client *client, int count, size_t memory) {
+    atomic_store_explicit(&client->multi_shown, count, memory_order_relaxed);
+    atomic_store_explicit(&client->multi_memory, memory, memory_order_relaxed);
+}
+
 void client_kill(struct client *client) {
     client->closing = true;
     client_show(client, SHOWN_CLOSING, true);

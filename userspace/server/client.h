@@ -67,9 +67,9 @@ struct client {
     _Atomic int64_t last_active_ms; // wall time
     _Atomic(const struct command *) last_command;
     _Atomic uint64_t total_commands, input_bytes, output_bytes;
-    _Atomic size_t query_buffer, query_memory, output_memory;
+    _Atomic size_t query_buffer, query_memory, output_memory, multi_memory;
     _Atomic uint32_t flags_shown; // enum client_shown
-    _Atomic int multi_shown;      // queued commands, or -1
+    _Atomic int multi_shown;      // queued commands, or CLIENT_NOT_IN_MULTI
     _Atomic int watch_shown;
     _Atomic int protocol_shown;
     char *name, *library_name, *library_version; // guarded by the registry's lock; NULL: not set
@@ -95,6 +95,10 @@ bool client_must_authenticate(const struct client *client);
 
 // Raises or clears one of the flags that CLIENT LIST shows.
 void client_show(struct client *client, enum client_shown flag, bool on);
+
+// Shows how many commands MULTI has queued and how much memory they take.
+enum { CLIENT_NOT_IN_MULTI = -1 };
+void client_show_queue(struct client *client, int count, size_t memory);
 
 // Closes at the end of the round without sending what is pending. On the client's own worker.
 void client_kill(struct client *client);

@@ -131,7 +131,7 @@ struct client *connection_open(struct worker *worker, int fd, bool is_unix_socke
     client->id = atomic_fetch_add(&server->next_client_id, 1) + 1;
     client->connected_at = clock_wall_ms();
     client->last_active_ms = client->connected_at;
-    client->multi_shown = -1;
+    client->multi_shown = CLIENT_NOT_IN_MULTI;
     client->protocol_shown = 2;
     client->authenticated = !config_text_is_set(server->config, CONFIG_REQUIREPASS);
     client_show(client, SHOWN_UNIX, is_unix_socket);

@@ -73,7 +73,7 @@ static void refuse_arity(struct client *client, const struct command *command) {
                 "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
     transaction_discard(client->transaction);
     watch_remove_all(client->server->watch_table, client->transaction);
-    atomic_store_explicit(&client->multi_shown, -1, memory_order_relaxed);
+    client_show_queue(client, CLIENT_NOT_IN_MULTI, 0);
 }
 
 // Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
@@ -293,9 +293,13 @@ static bool passes_multi(struct client *client, const struct command *command, c
         client->transaction->broken = true;
         return false;
     }
-    transaction_queue(client->transaction, command, arguments, count);
-    atomic_store_explicit(&client->multi_shown, (int)client->transaction->count, memory_order_relaxed);
-    reply_status(&client->reply, "QUEUED");
+    size_t most = (size_t)config_integer(client->server->config, CONFIG_CLIENT_QUERY_BUFFER_LIMIT);
+    const char *error = transaction_queue(client->transaction, command, arguments, count, most);
+    client_show_queue(client, (int)client->transaction->count, client->transaction->queued_bytes);
+    if (error != NULL)
+        reply_error(&client->reply, error);
+    else
+        reply_status(&client->reply, "QUEUED");
     return false;
 }
 

@@ -55,20 +55,7 @@ static bool make_room(struct transaction *transaction) {
     return true;
 }
 
-void transaction_queue(struct transaction *transaction, const struct command *command,
-                       const struct bytes *arguments, size_t count) {
-    size_t block_size = count * sizeof(*arguments) + text_length(arguments, count);
-    struct bytes *copies = make_room(transaction) ? copy_arguments(arguments, count, block_size) : NULL;
-    if (copies == NULL) {
-        transaction->broken = true;
-        return;
-    }
-    transaction->queue[transaction->count++] =
-        (struct queued_command){.command = command, .arguments = copies, .count = count};
-    transaction->queued_bytes += block_size;
-}
-
-void transaction_discard(struct transaction *transaction) {
+static void drop_queue(struct transaction *transaction) {
     for (size_t i = 0; i < transaction->count; i++)
         free(transaction->queue[i].arguments);
     if (transaction->capacity > FIRST_CAPACITY) {
@@ -78,6 +65,34 @@ void transaction_discard(struct transaction *transaction) {
     }
     transaction->count = 0;
     transaction->queued_bytes = 0;
+}
+
+static const char *break_off(struct transaction *transaction, const char *error) {
+    transaction->broken = true;
+    drop_queue(transaction);
+    return error;
+}
+
+const char *transaction_queue(struct transaction *transaction, const struct command *command,
+                              const struct bytes *arguments, size_t count, size_t most) {
+    size_t block_size = count * sizeof(*arguments) + text_length(arguments, count);
+    size_t cost = block_size + sizeof(*transaction->queue);
+    if (transaction->broken)
+        return NULL;
+    if (cost > most || transaction->queued_bytes > most - cost)
+        return break_off(transaction, "ERR the transaction takes more than client-query-buffer-limit bytes, "
+                                      "its commands are discarded");
+    struct bytes *copies = make_room(transaction) ? copy_arguments(arguments, count, block_size) : NULL;
+    if (copies == NULL)
+        return break_off(transaction, "ERR out of memory for the transaction, its commands are discarded");
+    transaction->queue[transaction->count++] =
+        (struct queued_command){.command = command, .arguments = copies, .count = count};
+    transaction->queued_bytes += cost;
+    return NULL;
+}
+
+void transaction_discard(struct transaction *transaction) {
+    drop_queue(transaction);
     transaction->open = false;
     transaction->broken = false;
 }

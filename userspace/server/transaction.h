@@ -18,10 +18,10 @@ struct queued_command {
 
 struct transaction {
     bool open;   // between MULTI and EXEC
-    bool broken; // a command was refused while queueing: EXEC answers EXECABORT
+    bool broken; // a command was refused while queueing: EXEC answers EXECABORT, nothing more is queued
     struct queued_command *queue;
     size_t count, capacity;
-    size_t queued_bytes;
+    size_t queued_bytes;   // the memory that the queued commands take
     struct watch *watches; // this client's watched keys (server/watch_table.h)
     size_t watch_count;
     _Atomic bool dirty; // a watched key was changed
@@ -29,9 +29,11 @@ struct transaction {
 
 // The client's transaction, made on first use.
 struct transaction *client_transaction(struct client *client);
-// Copies the command to the end of the queue. Without memory for it the transaction is broken.
-void transaction_queue(struct transaction *transaction, const struct command *command,
-                       const struct bytes *arguments, size_t count);
+// Copies the command to the end of the queue, unless the transaction is broken anyway. If there is no memory
+// for it or the queue would take more than `most` bytes, breaks the transaction, empties the queue and
+// returns the error; otherwise NULL.
+const char *transaction_queue(struct transaction *transaction, const struct command *command,
+                              const struct bytes *arguments, size_t count, size_t most);
 // Empties the queue and ends MULTI; watches stay.
 void transaction_discard(struct transaction *transaction);
 // Ends MULTI and all watches and frees it. NULL is fine.
