@@ -21,14 +21,14 @@ const char *check_double_ask(void *context, enum store_gate gate) {
     return check->answers[gate];
 }
 
-static void open_in(struct store_fixture *fixture, struct check_double *check) {
+void store_fixture_reopen_with(struct store_fixture *fixture, store_check_function *check, void *context) {
     struct store_config config = {
         .directory = fixture->directory,
         .layout = {.name_space = DEFAULT_NAMESPACE},
         .tuning = store_tuning_default(),
         .sessions = 2,
-        .check = check == NULL ? NULL : check_double_ask,
-        .check_context = check,
+        .check = check,
+        .check_context = context,
     };
     char error[STORE_ERROR_SIZE];
     if (!store_open(&config, &fixture->store, error))
@@ -40,11 +40,11 @@ static void open_in(struct store_fixture *fixture, struct check_double *check) {
 void store_fixture_open(struct store_fixture *fixture, struct check_double *check) {
     (void)snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/kvfence-store-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    open_in(fixture, check);
+    store_fixture_reopen(fixture, check);
 }
 
 void store_fixture_reopen(struct store_fixture *fixture, struct check_double *check) {
-    open_in(fixture, check);
+    store_fixture_reopen_with(fixture, check == NULL ? NULL : check_double_ask, check);
 }
 
 void store_fixture_shut(struct store_fixture *fixture) {

@@ -23,6 +23,8 @@ const char *check_double_ask(void *context, enum store_gate gate);
 void store_fixture_open(struct store_fixture *fixture, struct check_double *check);
 // Opens the store of an existing directory again.
 void store_fixture_reopen(struct store_fixture *fixture, struct check_double *check);
+// The same with any check function.
+void store_fixture_reopen_with(struct store_fixture *fixture, store_check_function *check, void *context);
 void store_fixture_shut(struct store_fixture *fixture);  // closes, keeps the directory
 void store_fixture_close(struct store_fixture *fixture); // closes and removes everything
 

@@ -74,6 +74,30 @@ static void settling_a_round_asks_again_and_reports_it_late(void **state) {
     assert_true(store_fixture_has(fixture->sessions[0], "key", "value"));
 }
 
+// Asked at settle, tells how often the log had been flushed by then.
+struct flush_witness {
+    const struct store_fixture *fixture;
+    uint64_t flushes_when_asked;
+};
+
+static const char *witness_flushes(void *context, enum store_gate gate) {
+    struct flush_witness *witness = context;
+    if (gate == STORE_GATE_SETTLE)
+        witness->flushes_when_asked = store_counters_now(witness->fixture->store).wal_flushes;
+    return NULL;
+}
+
+static void the_check_at_settle_comes_after_the_flush(void **state) {
+    struct store_fixture *fixture = *state;
+    struct flush_witness witness = {.fixture = fixture};
+    store_fixture_shut(fixture);
+    store_fixture_reopen_with(fixture, witness_flushes, &witness);
+    assert_int_equal(store_fixture_set(fixture->sessions[0], "key", "value"), STORE_OK);
+    assert_int_equal(store_counters_now(fixture->store).wal_flushes, 0);
+    assert_int_equal(store_settle(fixture->sessions[0]), SETTLED);
+    assert_int_equal(witness.flushes_when_asked, 1);
+}
+
 static void a_round_without_writes_is_never_late(void **state) {
     struct store_fixture *fixture = *state;
     struct check_double check = {{NULL, "READONLY too late"}, {0}};
@@ -210,6 +234,7 @@ int main(void) {
         WITH_STORE(a_refused_write_changes_nothing_and_carries_the_refusal),
         WITH_STORE(a_write_after_a_refused_one_is_not_mixed_with_it),
         WITH_STORE(settling_a_round_asks_again_and_reports_it_late),
+        WITH_STORE(the_check_at_settle_comes_after_the_flush),
         WITH_STORE(a_round_without_writes_is_never_late),
         WITH_STORE(a_command_that_stages_nothing_is_not_asked_about),
         WITH_STORE(what_is_staged_and_not_committed_is_dropped),

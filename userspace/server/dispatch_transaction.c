@@ -60,16 +60,31 @@ static bool needs_everything(const struct transaction *transaction) {
     return false;
 }
 
+// Reads of the whole keyspace lock no keys: a snapshot keeps others' writes from them.
+static bool needs_snapshot(const struct transaction *transaction) {
+    for (size_t i = 0; i < transaction->count; i++) {
+        const struct command *command = transaction->queue[i].command;
+        if ((command->flags & COMMAND_READONLY) != 0 && command->first_key == 0)
+            return true;
+    }
+    return false;
+}
+
 static void run_queue(struct command_context *context, const struct transaction *transaction) {
     struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
+    bool on_snapshot = needs_snapshot(transaction);
     session_transaction_begin(context->session);
+    if (on_snapshot)
+        session_snapshot_begin(context->session);
     context->client->in_exec = true;
     reply_array(context->reply, transaction->count);
     // What is too big to be committed fails as a whole, whatever the further commands would do.
     for (size_t i = 0; i < transaction->count && !session_is_overfull(context->session); i++)
         run_queued(context, &transaction->queue[i]);
     context->client->in_exec = false;
+    if (on_snapshot)
+        session_snapshot_end(context->session);
     context->reply->errors = errors; // the commands' own errors are not EXEC's
     (void)dispatch_commit(context, before);
 }

@@ -443,16 +443,45 @@ void stage_raw_delete(struct store_session *session, enum column_family family, 
     delete_encoded(session, family, key);
 }
 
-// RocksDB's indexed batches know no range tombstones.
-static enum store_status stage_delete_each(struct store_session *session) {
+// Appends up to `most` living keys behind `after` to `out`, each behind its length. STORE_OK or STORE_FAILED.
+static enum store_status collect_keys(struct store_session *session, struct bytes after, size_t most,
+                                      struct buffer *out) {
     struct key_iterator *iterator = key_iterator_open(session, 0);
-    key_iterator_seek(iterator, (struct bytes){0}, false);
     struct bytes key;
     struct metadata metadata;
-    while (!session->is_overfull && key_iterator_next(iterator, &key, &metadata, NULL))
-        stage_delete(session, key);
+    key_iterator_seek(iterator, after, after.length != 0);
+    for (size_t count = 0; count < most && key_iterator_next(iterator, &key, &metadata, NULL); count++) {
+        buffer_append(out, (struct bytes){(const char *)&key.length, sizeof(key.length)});
+        buffer_append(out, key);
+    }
     enum store_status status = key_iterator_status(iterator);
     key_iterator_close(iterator);
+    return status;
+}
+
+// RocksDB's indexed batches know no range tombstones, and must not change while they are iterated: so key by
+// key, some at a time.
+static enum store_status stage_delete_each(struct store_session *session) {
+    enum { AT_ONCE = 1000 };
+    struct buffer keys = {0};
+    struct buffer last = {0};
+    enum store_status status = STORE_OK;
+    for (bool more = true; more && status == STORE_OK && !session->is_overfull;) {
+        buffer_clear(&keys);
+        status = collect_keys(session, buffer_bytes(&last), AT_ONCE, &keys);
+        more = keys.length != 0;
+        for (size_t at = 0; at < keys.length && !session->is_overfull;) {
+            size_t length = 0;
+            memcpy(&length, keys.data + at, sizeof(length));
+            struct bytes key = {keys.data + at + sizeof(length), length};
+            stage_delete(session, key);
+            buffer_clear(&last);
+            buffer_append(&last, key);
+            at += sizeof(length) + length;
+        }
+    }
+    buffer_release(&keys);
+    buffer_release(&last);
     return status;
 }
 

@@ -85,8 +85,8 @@ uint64_t session_reads(const struct store_session *session);
 
 // --- Reading ---
 
-// From here to session_snapshot_end() all reads see one moment. Nesting is not allowed; nothing in a
-// transaction, where the locks do it.
+// From here to session_snapshot_end() all reads see one moment (in a transaction: that moment and what is
+// staged). Nesting is not allowed.
 void session_snapshot_begin(struct store_session *session);
 void session_snapshot_end(struct store_session *session);
 
