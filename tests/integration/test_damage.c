@@ -88,7 +88,8 @@ static void write_keys(const struct test_server *server) {
 }
 
 static bool is_right(const redisReply *reply, int number) {
-    return reply->type == REDIS_REPLY_STRING && reply->len == VALUE_SIZE && atoi(reply->str) == number;
+    return reply->type == REDIS_REPLY_STRING && reply->len == VALUE_SIZE &&
+           strtol(reply->str, NULL, 10) == number;
 }
 
 // Moves all data into data files.
@@ -259,6 +260,33 @@ static void a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(vo
     server_discard(&first);
 }
 
+static int count_files(const struct test_server *server, const char *part) {
+    int count = 0;
+    char path[512];
+    path_of(server, "", path);
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+        count += strstr(entry->d_name, part) != NULL;
+    assert_int_equal(closedir(directory), 0);
+    return count;
+}
+
+static void starts_leave_no_unfinished_files_behind(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, NULL);
+    for (int i = 0; i < 3; i++) {
+        redisContext *connection = server_connect(&server);
+        assert_int_equal(count_files(&server, ".dbtmp"), 0);
+        expect_text(connection, "OK", "CONFIG SET rocksdb.write_buffer_size %d", 16 + i);
+        redisFree(connection);
+        server_stop(&server);
+        server_restart(&server);
+    }
+    server_discard(&server);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_data_file_costs_what_is_in_it_and_nothing_else),
@@ -268,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database),
         cmocka_unit_test(a_torn_end_of_the_log_of_writes_is_no_damage),
         cmocka_unit_test(damage_amid_the_log_of_writes_ends_the_start_with_a_reason),
+        cmocka_unit_test(starts_leave_no_unfinished_files_behind),
         cmocka_unit_test(a_second_server_on_the_same_data_is_refused_and_the_first_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,7 +150,8 @@ static void set_background_work(rocksdb_options_t *options, const struct store_t
 // The log is switched off, as 6 is above all of its levels: it lies on the same disk as the data, and a
 // RocksDB built with assertions, as Debian's is, aborts the process when a line of it cannot be written,
 // which is what happens on a full disk. What RocksDB has to say to an operator is in the errors it returns,
-// and these are in the server's own log.
+// and these are in the server's own log. As RocksDB has no name for that level, it cannot write its file of
+// options, which nothing here reads; store_open() removes the attempts.
 static void set_housekeeping(rocksdb_options_t *options, const struct store_tuning *tuning) {
     rocksdb_options_set_max_open_files(options, (int)tuning->max_open_files);
     rocksdb_options_set_max_manifest_file_size(options, 64 * mebibyte);

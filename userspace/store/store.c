@@ -8,12 +8,14 @@
 #include "base/memory.h"
 #include "store/store_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 // The names of all families to open: ours, and whatever else the database has, which RocksDB insists on.
 struct family_list {
@@ -95,6 +97,20 @@ static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     free(list.options);
     rocksdb_list_column_families_destroy(existing, existing_count);
     return store->database != NULL;
+}
+
+// Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
+// any.
+static void remove_unfinished_options(const char *path) {
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return;
+    for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        const char *ending = strrchr(entry->d_name, '.');
+        if (strncmp(entry->d_name, "OPTIONS-", 8) == 0 && ending != NULL && strcmp(ending, ".dbtmp") == 0)
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    (void)closedir(directory);
 }
 
 // Creates the directory and its parents.
@@ -180,6 +196,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         return false;
     }
     store->log = write_ahead_log_open(store->database, config->tuning.write_sync);
+    remove_unfinished_options(store->directory);
     compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA], store->log);
     store_tick(store);
     *out = store;
