@@ -487,6 +487,18 @@ static void a_monitor_that_does_not_read_is_closed(void **state) {
     redisFree(operator);
 }
 
+static void a_long_word_in_an_error_is_cut(void **state) {
+    (void)state;
+    char word[301] = {0};
+    memset(word, 'x', sizeof(word) - 1);
+    redisContext *client = server_connect(&server);
+    redisReply *reply = command(client, "CLIENT LIST TYPE %s", word);
+    assert_int_equal(reply->type, REDIS_REPLY_ERROR);
+    assert_in_range(strlen(reply->str), 128, 200);
+    freeReplyObject(reply);
+    redisFree(client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_rise_and_are_not_used_again),
@@ -512,6 +524,7 @@ int main(void) {
         cmocka_unit_test(monitor_shows_a_transaction_when_it_is_run),
         cmocka_unit_test(reset_ends_monitor),
         cmocka_unit_test(a_monitor_that_does_not_read_is_closed),
+        cmocka_unit_test(a_long_word_in_an_error_is_cut),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

@@ -162,6 +162,10 @@ static void the_end_of_a_number_is_not_ignored(void **state) {
 
 static void units_of_memory_are_powers_of_1024(void **state) {
     struct config *config = *state;
+    // RocksDB refuses values of 4 GiB without a word, and a string's length must fit into an int.
+    assert_false(load(config, "proto-max-bulk-len 2gb"));
+    assert_loads(config, "proto-max-bulk-len 2147482624");
+    assert_int_equal(config_integer(config, CONFIG_PROTO_MAX_BULK_LEN), 2147482624);
     assert_loads(config, "proto-max-bulk-len 1G");
     assert_int_equal(config_integer(config, CONFIG_PROTO_MAX_BULK_LEN), 1 << 30);
     assert_loads(config, "proto-max-bulk-len 64mb");

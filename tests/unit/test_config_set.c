@@ -87,7 +87,7 @@ static void refusals_have_the_words_of_redis(void **state) {
     assert_refused(config, "resp3-enabled", "maybe", "argument must be 'yes' or 'no'");
     assert_refused(config, "maxmemory", "1x", "argument must be a memory value");
     assert_refused(config, "proto-max-bulk-len", "1",
-                   "argument must be between 1048576 and 9223372036854775807 inclusive");
+                   "argument must be between 1048576 and 2147482624 inclusive");
     assert_refused(config, "client-output-buffer-limit", "normal 1 2",
                    "Wrong number of arguments in buffer limit configuration.");
     assert_refused(config, "client-output-buffer-limit", "normal 1 2 3 foo 1 2 3",

@@ -40,4 +40,10 @@ static inline int bytes_compare(struct bytes a, struct bytes b) {
     return (a.length > b.length) - (a.length < b.length);
 }
 
+// How much of it a message shows, for "%.*s": texts of clients may be long.
+static inline int bytes_shown_length(struct bytes text) {
+    enum { SHOWN_MAX = 128 };
+    return text.length < SHOWN_MAX ? (int)text.length : SHOWN_MAX;
+}
+
 #endif

@@ -77,7 +77,8 @@ void command_client_setinfo(struct command_context *context) {
         name = "lib-ver";
     } else {
         struct bytes option = context->arguments[2];
-        reply_error_format(context->reply, "ERR Unrecognized option '%.*s'", (int)option.length, option.data);
+        reply_error_format(context->reply, "ERR Unrecognized option '%.*s'", bytes_shown_length(option),
+                           option.data);
         return;
     }
     if (!fits_in_a_field(context->arguments[3])) {

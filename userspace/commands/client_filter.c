@@ -21,7 +21,7 @@ bool client_type_argument(struct command_context *context, size_t index, enum cl
         }
     }
     struct bytes word = context->arguments[index];
-    reply_error_format(context->reply, "ERR Unknown client type '%.*s'", (int)word.length, word.data);
+    reply_error_format(context->reply, "ERR Unknown client type '%.*s'", bytes_shown_length(word), word.data);
     return false;
 }
 

@@ -110,7 +110,7 @@ static bool take_user(struct command_context *context, size_t value, struct kill
     struct bytes user = context->arguments[value];
     if (bytes_equal(user, BYTES_LITERAL("default")))
         return true;
-    reply_error_format(context->reply, "ERR No such user '%.*s'", (int)user.length, user.data);
+    reply_error_format(context->reply, "ERR No such user '%.*s'", bytes_shown_length(user), user.data);
     return false;
 }
 

@@ -112,8 +112,8 @@ static bool read_greeting_options(struct command_context *context, struct greeti
             if (!client_name_is_valid(context, *greeting->name))
                 return false;
         } else {
-            reply_error_format(context->reply, "ERR Syntax error in HELLO option '%.*s'", (int)option.length,
-                               option.data);
+            reply_error_format(context->reply, "ERR Syntax error in HELLO option '%.*s'",
+                               bytes_shown_length(option), option.data);
             return false;
         }
     }

@@ -28,8 +28,8 @@ static bool read_conditions(struct command_context *context, unsigned *condition
         unsigned condition = condition_of(context, i);
         if (condition == 0) {
             struct bytes option = context->arguments[i];
-            int shown = option.length < 128 ? (int)option.length : 128;
-            reply_error_format(context->reply, "ERR Unsupported option %.*s", shown, option.data);
+            reply_error_format(context->reply, "ERR Unsupported option %.*s", bytes_shown_length(option),
+                               option.data);
             return false;
         }
         *conditions |= condition;

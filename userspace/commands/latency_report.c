@@ -110,8 +110,8 @@ void command_latency_graph(struct command_context *context) {
     struct bytes name = context->arguments[2];
     size_t count = latency_history(context->server->latency, name, all);
     if (count == 0) {
-        reply_error_format(context->reply, "ERR No samples available for event '%.*s'", (int)name.length,
-                           name.data);
+        reply_error_format(context->reply, "ERR No samples available for event '%.*s'",
+                           bytes_shown_length(name), name.data);
         return;
     }
     size_t shown = count < GRAPH_COLUMNS ? count : GRAPH_COLUMNS;
