@@ -240,8 +240,7 @@ static void run_commands(struct client *client) {
             return;
         }
         if (dispatch_command(client, arguments, count) == DISPATCH_WAIT) {
-            client->wait = CLIENT_PAUSED;
-            client_show(client, SHOWN_PAUSED, true);
+            worker_pause_client(client->worker, client);
             return;
         }
         request_parser_consume(client->parser);

@@ -42,7 +42,7 @@ struct worker {
     struct event_base *base;
     struct event *tick_event;
     uint64_t ticks;
-    bool was_paused;
+    bool has_paused; // some client may be CLIENT_PAUSED
     struct mailbox mailbox;
     struct store_session *session;
     struct worker_stats stats;
@@ -186,7 +186,15 @@ void worker_resume_later(struct worker *worker, const struct client *client) {
     worker_post(worker, resume_by_id, resumption);
 }
 
+void worker_pause_client(struct worker *worker, struct client *client) {
+    client->wait = CLIENT_PAUSED;
+    client_show(client, SHOWN_PAUSED, true);
+    worker->has_paused = true;
+}
+
+// Those that the pause still holds say so again.
 void worker_resume_paused(struct worker *worker) {
+    worker->has_paused = false;
     for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
         if (client->wait == CLIENT_PAUSED && !client->closing)
             worker_resume_client(worker, client);
@@ -244,10 +252,8 @@ static void on_tick(evutil_socket_t fd, short what, void *argument) {
     (void)fd;
     (void)what;
     struct worker *worker = argument;
-    bool paused = atomic_load_explicit(&worker->server->pause_mode, memory_order_relaxed) != PAUSE_NONE;
-    if (paused || worker->was_paused) // once more after the end, for those that it held
+    if (worker->has_paused)
         worker_resume_paused(worker);
-    worker->was_paused = paused;
     if (++worker->ticks % TICKS_A_SECOND == 0)
         check_clients(worker);
 }

@@ -52,6 +52,8 @@ void worker_feed_monitors(struct worker *worker, struct bytes line);
 wall_ms_t worker_round_time(const struct worker *worker);
 // The area that clients read into as long as nothing is left over; `*writable` is its start.
 struct bytes worker_scratch(struct worker *worker, char **writable);
+// On the worker's thread: CLIENT PAUSE holds the client's next command; it is tried again from time to time.
+void worker_pause_client(struct worker *worker, struct client *client);
 // On the worker's thread: resumes all clients that CLIENT PAUSE holds, as far as the pause allows.
 void worker_resume_paused(struct worker *worker);
 
