@@ -200,12 +200,15 @@ static void sample_rates(struct server *server) {
     atomic_store(&server->output_bytes_per_second, rate_sampler_rate(&rates->output));
 }
 
-// A pause that is over is forgotten, so that commands need not look at the clock any more.
+// A pause that is over is forgotten, so that commands need not look at the clock any more. Under the lock, or
+// a new pause that comes meanwhile would be forgotten with it.
 static void end_pause(struct server *server) {
-    if (atomic_load(&server->pause_mode) == PAUSE_NONE ||
-        clock_wall_ms() < atomic_load(&server->pause_until_ms))
+    if (atomic_load(&server->pause_mode) == PAUSE_NONE)
         return;
-    atomic_store(&server->pause_mode, PAUSE_NONE);
+    pthread_mutex_lock(&server->registry_lock);
+    if (clock_wall_ms() >= atomic_load(&server->pause_until_ms))
+        atomic_store(&server->pause_mode, PAUSE_NONE);
+    pthread_mutex_unlock(&server->registry_lock);
 }
 
 void server_tick(struct server *server) {

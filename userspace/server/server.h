@@ -25,7 +25,7 @@ struct error_stats;    // server/error_stats.h
 struct followed;       // server/tuning.h
 struct server_rates;   // server/server.c
 
-// CLIENT PAUSE. Written under pause_lock, read by every dispatch.
+// CLIENT PAUSE. Written under registry_lock, read by every dispatch.
 enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 
 struct server {
