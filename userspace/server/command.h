@@ -34,6 +34,7 @@ enum command_flag {
     COMMAND_PUBSUB = 1 << 14,
     COMMAND_BLOCKING = 1 << 15,
     COMMAND_DENY_FULL = 1 << 16, // may make the database bigger: refused when max-db-size is reached
+    COMMAND_EXEC = 1 << 17,      // runs what MULTI has queued, whatever its name has been changed to
 };
 
 enum command_group {

@@ -65,15 +65,19 @@ static bool in_multi(const struct client *client) {
 
 // An EXEC that cannot run ends the transaction, as in Redis.
 static void refuse_arity(struct client *client, const struct command *command) {
-    if (!in_multi(client) || strcmp(command->name, "exec") != 0) {
+    if (!in_multi(client) || (command->flags & COMMAND_EXEC) == 0) {
         reply_error_format(&client->reply, "ERR wrong number of arguments for '%s' command", command->name);
         return;
     }
-    reply_error(&client->reply,
-                "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
+    reply_error_format(
+        &client->reply,
+        "EXECABORT Transaction discarded because of: wrong number of arguments for '%s' command",
+        command->name);
     transaction_discard(client->transaction);
     watch_remove_all(client->server->watch_table, client->transaction);
+    client_show(client, SHOWN_MULTI, false);
     client_show_queue(client, CLIENT_NOT_IN_MULTI, 0);
+    atomic_store_explicit(&client->watch_shown, 0, memory_order_relaxed);
 }
 
 // Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
@@ -125,7 +129,7 @@ static bool is_held_by_pause(struct client *client, const struct command *comman
     if (mode == PAUSE_ALL)
         return true;
     if (in_multi(client))
-        return strcmp(command->name, "exec") == 0 && queue_writes(client->transaction);
+        return (command->flags & COMMAND_EXEC) != 0 && queue_writes(client->transaction);
     return (command->flags & COMMAND_WRITE) != 0;
 }
 
@@ -265,7 +269,7 @@ static void execute(struct client *client, const struct command *command, const 
         .now = clock_wall_ms(),
     };
     uint64_t errors = client->reply.errors;
-    bool shown_last = strcmp(command->name, "exec") == 0; // after the commands that it runs
+    bool shown_last = (command->flags & COMMAND_EXEC) != 0; // after the commands that it runs
     if (!shown_last)
         dispatch_feed_monitors(&context);
     uint64_t reads = session_reads(context.session);

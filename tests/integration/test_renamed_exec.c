@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// EXEC under another name is still EXEC to everything that treats it in a way of its own.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "harness.h"
+
+#include <string.h>
+
+static struct test_server server;
+static redisContext *client, *operator;
+
+static int start_server(void **state) {
+    (void)state;
+    server_start(&server, "rename-command EXEC RUN");
+    client = server_connect(&server);
+    operator= server_connect(&server);
+    return 0;
+}
+
+static int stop_server(void **state) {
+    (void)state;
+    redisFree(client);
+    redisFree(operator);
+    server_discard(&server);
+    return 0;
+}
+
+static bool a_client_waits(void *context) {
+    redisReply *reply = command(context, "CLIENT LIST");
+    bool waits = strstr(reply->str, " flags=b ") != NULL || strstr(reply->str, " flags=xb ") != NULL;
+    freeReplyObject(reply);
+    return waits;
+}
+
+static void a_pause_of_writes_holds_it(void **state) {
+    (void)state;
+    expect_text(client, "OK", "MULTI");
+    expect_text(client, "QUEUED", "INCR counter");
+    expect_text(operator, "OK", "CLIENT PAUSE 100000 WRITE");
+    int done = 0;
+    assert_int_equal(redisAppendCommand(client, "RUN"), REDIS_OK);
+    while (done == 0)
+        assert_int_equal(redisBufferWrite(client, &done), REDIS_OK);
+    wait_until(a_client_waits, operator, 10, "the transaction waits");
+    expect_null(operator, "GET counter");
+    expect_text(operator, "OK", "CLIENT UNPAUSE");
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->elements, 1);
+    assert_int_equal(reply->element[0]->integer, 1);
+    freeReplyObject(reply);
+}
+
+static void a_wrong_call_ends_the_transaction_and_nothing_of_it_is_shown_any_more(void **state) {
+    (void)state;
+    expect_text(client, "OK", "MULTI");
+    expect_error(client,
+                 "EXECABORT Transaction discarded because of: wrong number of arguments for 'run' command",
+                 "RUN now");
+    redisReply *reply = command(client, "CLIENT INFO");
+    assert_non_null(strstr(reply->str, " flags=N "));
+    assert_non_null(strstr(reply->str, " multi=-1 "));
+    freeReplyObject(reply);
+    expect_error(client, "ERR EXEC without MULTI", "RUN");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pause_of_writes_holds_it),
+        cmocka_unit_test(a_wrong_call_ends_the_transaction_and_nothing_of_it_is_shown_any_more),
+    };
+    return cmocka_run_group_tests(tests, start_server, stop_server);
+}
