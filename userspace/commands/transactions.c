@@ -55,7 +55,8 @@ void command_exec(struct command_context *context) {
         reply_error(context->reply, "EXECABORT Transaction discarded because of previous errors.");
     else
         dispatch_transaction(context);
-    end_transaction(context, transaction);
+    if (!context->held)
+        end_transaction(context, transaction);
 }
 
 void command_discard(struct command_context *context) {

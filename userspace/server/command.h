@@ -59,6 +59,7 @@ struct command_context {
     const struct bytes *arguments; // [0] is the name as the client wrote it
     size_t count;
     struct reply *reply;
+    bool held; // set by the dispatcher when a pause keeps a command out: nothing is replied, it runs later
     wall_ms_t now; // one moment for the whole command (for the whole transaction in EXEC)
 };
 

@@ -174,32 +174,50 @@ bool dispatch_commit(struct command_context *context, struct output_mark before)
     return true;
 }
 
-void dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
+// CLIENT PAUSE begins while nobody is inside, so whoever it does not hold in here is over before it is
+// answered. Who passed the check before it began finds it here.
+bool dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
                           bool exclusive) {
     if (exclusive)
         session_write_begin_exclusive(context->session);
     else
         session_write_begin(context->session, keys, count);
+    if (is_held_by_pause(context->client, context->command)) {
+        session_write_end(context->session);
+        context->held = true;
+        return false;
+    }
     if (watch_table_in_use(context->server->watch_table))
         session_track_keys(context->session);
+    return true;
+}
+
+static void run_inside(struct command_context *context) {
+    struct output_mark before = output_mark(&context->reply->output);
+    uint64_t errors = context->reply->errors;
+    dispatch_feed_monitors(context);
+    context->command->function(context);
+    if (context->reply->errors == errors && session_has_staged(context->session))
+        (void)dispatch_commit(context, before);
+    session_write_end(context->session);
 }
 
 static void run_write(struct command_context *context) {
     struct bytes on_stack[KEYS_ON_STACK];
     struct key_list keys = {.keys = on_stack, .capacity = KEYS_ON_STACK};
     dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
-    dispatch_begin_write(context, keys.keys, keys.count, (context->command->flags & COMMAND_EXCLUSIVE) != 0);
-    struct output_mark before = output_mark(&context->reply->output);
-    uint64_t errors = context->reply->errors;
-    context->command->function(context);
-    if (context->reply->errors == errors && session_has_staged(context->session))
-        (void)dispatch_commit(context, before);
-    session_write_end(context->session);
+    if (dispatch_begin_write(context, keys.keys, keys.count,
+                             (context->command->flags & COMMAND_EXCLUSIVE) != 0))
+        run_inside(context);
     key_list_release(&keys);
 }
 
+static bool runs_inside_guard(const struct command *command) {
+    return (command->flags & (COMMAND_WRITE | COMMAND_EXCLUSIVE)) != 0;
+}
+
 static void run(struct command_context *context) {
-    if ((context->command->flags & COMMAND_WRITE) != 0) {
+    if (runs_inside_guard(context->command)) {
         run_write(context);
     } else if ((context->command->flags & COMMAND_SNAPSHOT) != 0) {
         session_snapshot_begin(context->session);
@@ -255,7 +273,8 @@ void dispatch_feed_monitors(struct command_context *context) {
         monitor_feed(context->server, context->client, context->arguments, context->count, clock_wall_us());
 }
 
-static void execute(struct client *client, const struct command *command, const struct bytes *arguments,
+// False if a pause has come between: nothing has been done, and the command has to be run again.
+static bool execute(struct client *client, const struct command *command, const struct bytes *arguments,
                     size_t count) {
     struct command_context context = {
         .server = client->server,
@@ -270,15 +289,18 @@ static void execute(struct client *client, const struct command *command, const 
     };
     uint64_t errors = client->reply.errors;
     bool shown_last = (command->flags & COMMAND_EXEC) != 0; // after the commands that it runs
-    if (!shown_last)
+    if (!shown_last && !runs_inside_guard(command))         // else when it is certain to run
         dispatch_feed_monitors(&context);
     uint64_t reads = session_reads(context.session);
     uint64_t started_us = clock_duration_us();
     run(&context);
+    if (context.held)
+        return false;
     if (shown_last)
         dispatch_feed_monitors(&context);
     client->read_this_round |= session_reads(context.session) != reads;
     dispatch_account(&context, started_us, client->reply.errors != errors);
+    return true;
 }
 
 static void refuse_in_multi(struct client *client, const struct command *command) {
@@ -323,7 +345,6 @@ enum dispatch_result dispatch_command(struct client *client, const struct bytes 
     const struct command *command = admit(client, arguments, count);
     if (command != NULL && is_held_by_pause(client, command))
         return DISPATCH_WAIT;
-    counter_add(&client->total_commands, 1);
     if (command == NULL) {
         count_error(client);
         if (in_multi(client))
@@ -331,10 +352,13 @@ enum dispatch_result dispatch_command(struct client *client, const struct bytes 
     } else {
         atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
         client->in_command = true;
-        if (passes_multi(client, command, arguments, count))
-            execute(client, command, arguments, count);
+        bool done =
+            !passes_multi(client, command, arguments, count) || execute(client, command, arguments, count);
         client->in_command = false;
+        if (!done)
+            return DISPATCH_WAIT;
     }
+    counter_add(&client->total_commands, 1);
     apply_reply_mode(client, mark);
     return DISPATCH_DONE;
 }

@@ -16,7 +16,8 @@ enum dispatch_result {
 enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count);
 
 // Runs the queued commands of EXEC as one batch: replies with the array, or with one error and nothing
-// written. Called by EXEC.
+// written. Nothing is replied if the context says `held` afterwards: the transaction is run again later.
+// Called by EXEC.
 void dispatch_transaction(struct command_context *context);
 
 #endif

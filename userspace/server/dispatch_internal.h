@@ -20,8 +20,9 @@ void key_list_release(struct key_list *list);
 void dispatch_collect_keys(const struct command *command, const struct bytes *arguments, size_t count,
                            struct key_list *keys);
 
-// Enters the store for writing with these keys locked, or all alone.
-void dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
+// Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
+// then it is outside again, and the context says `held`.
+bool dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
                           bool exclusive);
 // Commits what is staged and marks the watchers of its keys. If the commit fails, everything replied since
 // `before` is replaced by one error; false then.

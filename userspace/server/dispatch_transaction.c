@@ -97,11 +97,12 @@ void dispatch_transaction(struct command_context *context) {
         const struct queued_command *queued = &transaction->queue[i];
         dispatch_collect_keys(queued->command, queued->arguments, queued->count, &keys);
     }
-    dispatch_begin_write(context, keys.keys, keys.count, needs_everything(transaction));
-    if (watch_is_broken(context, transaction))
-        reply_null_array(context->reply);
-    else
-        run_queue(context, transaction);
-    session_write_end(context->session);
+    if (dispatch_begin_write(context, keys.keys, keys.count, needs_everything(transaction))) {
+        if (watch_is_broken(context, transaction))
+            reply_null_array(context->reply);
+        else
+            run_queue(context, transaction);
+        session_write_end(context->session);
+    }
     key_list_release(&keys);
 }
