@@ -10,6 +10,8 @@
 
 #include "raw_client.h"
 
+#include "base/buffer.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,20 +77,15 @@ void raw_expect(int fd, const char *text) {
 }
 
 char *raw_read_to_end(int fd) {
-    size_t length = 0;
-    size_t capacity = 1 << 16;
-    char *bytes = malloc(capacity);
+    enum { CHUNK = 1 << 16 };
+    struct buffer bytes = {0};
     size_t count = 0;
     do {
-        assert_non_null(bytes);
-        count = read_some(fd, bytes + length, capacity - length - 1);
-        length += count;
-        if (capacity - length < capacity / 2)
-            bytes = realloc(bytes, capacity *= 2);
+        count = read_some(fd, buffer_reserve(&bytes, CHUNK), CHUNK);
+        bytes.length += count;
     } while (count != 0);
-    assert_non_null(bytes);
-    bytes[length] = '\0';
-    return bytes;
+    buffer_append(&bytes, (struct bytes){.data = "", .length = 1});
+    return bytes.data;
 }
 
 void raw_expect_last_words(int fd, const char *prefix) {
