@@ -224,7 +224,7 @@ bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script
 formatted := $(all_sources) $(all_headers)
 
 .PHONY: check
-check: check-format check-tidy check-cppcheck ## clang-format, clang-tidy and cppcheck; all must be silent
+check: check-format check-tidy check-cppcheck check-shell ## clang-format, clang-tidy, cppcheck and shellcheck; all must be silent
 
 .PHONY: check-format
 check-format: $(formatted:%=$(BUILD)/check/%.format)
@@ -255,6 +255,10 @@ check-cppcheck:
 	$(call say,CHECK,userspace tests)cppcheck -j$(shell nproc) --quiet --std=c11 --library=posix --library=gnu \
 		--enable=warning,performance,portability --inline-suppr --error-exitcode=1 $(cppcheck_off) \
 		--cppcheck-build-dir=$(BUILD)/check/cppcheck $(filter -D% -I%,$(language)) $(all_sources)
+
+.PHONY: check-shell
+check-shell:
+	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 .PHONY: format
 format: ## formats every source file in place

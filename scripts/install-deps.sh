@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(gcc make pkg-config libc6-dev libbpf-dev libevent-dev libjemalloc-dev librocksdb-dev uthash-dev)
 bpf=(clang llvm bpftool)
-check=(clang-format clang-tidy cppcheck libclang-rt-14-dev)
+check=(clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck)
 tests=(iproute2 libcmocka-dev libhiredis-dev linux-perf procps python3 redis-server redis-tools)
 packages=("${build[@]}" "${bpf[@]}" "${check[@]}" "${tests[@]}")
 
