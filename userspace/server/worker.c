@@ -263,6 +263,7 @@ static void *run(void *argument) {
     char name[16];
     (void)snprintf(name, sizeof(name), "worker-%zu", worker->index % 1000);
     (void)pthread_setname_np(pthread_self(), name);
+    session_prepare_thread();
     while (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
         if (event_base_loop(worker->base, EVLOOP_ONCE) < 0) {
             log_error("worker %zu: waiting for events failed: %s", worker->index, strerror(errno));

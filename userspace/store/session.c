@@ -52,6 +52,12 @@ struct store *session_store(const struct store_session *session) {
     return session->store;
 }
 
+void session_prepare_thread(void) {
+    // Else RocksDB counts what each operation does, in thread-local variables that nobody reads here: about
+    // a tenth of the time that a write takes.
+    rocksdb_set_perf_level(rocksdb_disable);
+}
+
 const char *session_error(const struct store_session *session, enum store_status status) {
     if (status == STORE_WRONG_TYPE)
         return "WRONGTYPE Operation against a key holding the wrong kind of value";
