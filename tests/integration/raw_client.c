@@ -103,11 +103,13 @@ void raw_expect_closed(int fd) {
 
 int64_t resident_bytes(const struct test_server *server) {
     char path[64];
-    long pages = 0;
+    char text[256];
+    char *pages = NULL;
     (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)server->pid);
     FILE *file = fopen(path, "re");
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
+    assert_non_null(fgets(text, sizeof(text), file));
     assert_int_equal(fclose(file), 0);
-    return pages * sysconf(_SC_PAGESIZE);
+    (void)strtol(text, &pages, 10); // the size comes first
+    return strtol(pages, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
