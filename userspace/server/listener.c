@@ -189,8 +189,12 @@ static bool listen_on_all(struct listener *listener, char *error, size_t error_s
     return listening;
 }
 
-// A socket file that nobody listens on is left from a process that was killed.
+// A socket file that nobody listens on is left from a process that was killed. Any other file that a mistaken
+// path names is kept, though connecting to it fails in the same way.
 static bool is_stale(const struct sockaddr_un *address) {
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
