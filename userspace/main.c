@@ -232,8 +232,8 @@ static bool start(struct program *program, const struct options *options, char e
     if (!load_config(options, program->config, error))
         return false;
     char *directory = config_text_copy(program->config, CONFIG_DIR);
-    bool done = directory_create(directory, error) && open_log(program, directory, error) &&
-                become_daemon(program, error);
+    bool done = directory_create(directory, error) && directory_is_trusted(directory, error) &&
+                open_log(program, directory, error) && become_daemon(program, error);
     if (done) {
         announce(program->config, directory);
         raise_file_limit(program->config);
@@ -329,6 +329,7 @@ int main(int argc, char **argv) {
     struct program program = {.daemon_ready = -1, .signals = -1, .shutdown = -1, .timer = -1};
     struct options options;
     char error[ERROR_SIZE] = "";
+    process_keep_files_private();
     if (!read_options(argc, argv, &options, error)) {
         (void)fprintf(stderr, "kvfenced: %s\n", error);
         return EXIT_FAILURE;

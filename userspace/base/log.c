@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LINE_SIZE = 4096 };
 
@@ -32,7 +34,12 @@ static FILE *open_day_file(const char *directory, const struct tm *now) {
     char day[16];
     (void)strftime(day, sizeof(day), "%Y-%m-%d", now);
     (void)snprintf(path, sizeof(path), "%s/kvrocks_%s.log", directory, day);
-    return fopen(path, "ae");
+    // A link that somebody has put there would have any file of this user's written to.
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "a");
+    if (fd >= 0 && file == NULL)
+        (void)close(fd);
+    return file;
 }
 
 bool log_open(const char *directory, char *error, size_t error_size) {

@@ -203,3 +203,20 @@ bool directory_create(const char *path, char error[PROCESS_ERROR_SIZE]) {
         return failed(error, "'%s' is not a directory", path);
     return true;
 }
+
+bool directory_is_trusted(const char *path, char error[PROCESS_ERROR_SIZE]) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return failed(error, "directory '%s' cannot be looked at: %s", path, strerror(errno));
+    if (status.st_uid == geteuid() || status.st_uid == 0)
+        return true;
+    return failed(error,
+                  "directory '%s' belongs to user %u, and this process is user %u's: run it as its owner",
+                  path, (unsigned)status.st_uid, (unsigned)geteuid());
+}
+
+void process_keep_files_private(void) {
+    enum { NOT_FOR_OTHERS = 0027, NOBODY_ELSE = 0077 };
+    mode_t stricter = umask(NOBODY_ELSE);
+    (void)umask(stricter | NOT_FOR_OTHERS);
+}

@@ -38,5 +38,12 @@ uint64_t process_raise_file_limit(uint64_t wanted);
 // Creates `path` and the directories above it that are missing. On failure returns false with the reason in
 // `error`.
 bool directory_create(const char *path, char error[PROCESS_ERROR_SIZE]);
+// True if `path` belongs to the user that the process runs as, or to root. Somebody else could put links and
+// files into it. Otherwise false with the reason in `error`.
+bool directory_is_trusted(const char *path, char error[PROCESS_ERROR_SIZE]);
+
+// From now on no file that the process makes is open to other users, whatever mode it asks for. Before any
+// thread is started.
+void process_keep_files_private(void);
 
 #endif
