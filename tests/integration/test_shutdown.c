@@ -16,8 +16,11 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 // --- Under load ---
@@ -131,6 +134,66 @@ static void ending_under_load_is_clean_and_loses_no_acknowledged_write(void **st
     server_discard(&server);
 }
 
+// --- A compaction ---
+
+enum { VALUES = 200, VALUE_SIZE = 100000, COMPACTION_SECONDS = VALUES * VALUE_SIZE >> 20 };
+
+// Twenty megabytes that cannot be compressed, which a server that may write one a second takes long to
+// compact.
+static void fill_database(struct test_server *server) {
+    char key[32];
+    char *value = malloc(VALUE_SIZE);
+    assert_non_null(value);
+    redisContext *connection = server_connect(server);
+    for (int i = 0; i < VALUES; i++) {
+        assert_int_equal(getrandom(value, VALUE_SIZE, 0), VALUE_SIZE);
+        (void)snprintf(key, sizeof(key), "big:%d", i);
+        const char *words[] = {"SET", key, value};
+        const size_t lengths[] = {3, strlen(key), VALUE_SIZE};
+        redisReply *reply = redisCommandArgv(connection, 3, words, lengths);
+        assert_non_null(reply);
+        assert_int_equal(reply->type, REDIS_REPLY_STATUS);
+        freeReplyObject(reply);
+    }
+    expect_text(connection, "OK", "SAVE"); // writes the tables
+    redisFree(connection);
+    free(value);
+}
+
+static void restart_slow(struct test_server *server) {
+    char path[256];
+    server_stop(server);
+    (void)snprintf(path, sizeof(path), "%s/kvfence.conf", server->directory);
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    assert_true(fputs("max-io-mb 1\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    server_restart(server);
+}
+
+static void neither_a_backup_nor_the_end_waits_for_a_compaction(void **state) {
+    (void)state;
+    struct test_server server;
+    server_start(&server, "rocksdb.rate_limiter_auto_tuned no");
+    fill_database(&server);
+    restart_slow(&server);
+    redisContext *connection = server_connect(&server);
+    expect_text(connection, "OK", "COMPACT");
+    server_wait_log(&server, "compacting the database");
+    time_t begun = time(NULL);
+    expect_text(connection, "OK", "SAVE");
+    assert_false(server_log_contains(&server, "the database is compacted"));
+    server_stop(&server);
+    assert_true(time(NULL) - begun < COMPACTION_SECONDS / 2);
+    assert_true(server_log_contains(&server, "the compaction is given up"));
+    redisFree(connection);
+    server_restart(&server);
+    connection = server_connect(&server);
+    expect_integer(connection, VALUE_SIZE, "STRLEN big:0");
+    redisFree(connection);
+    server_discard(&server);
+}
+
 // --- One thing at a time ---
 
 // A job that keeps the thread of background jobs busy.
@@ -202,6 +265,7 @@ static void what_waits_behind_save_does_not_run_any_more(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ending_under_load_is_clean_and_loses_no_acknowledged_write),
+        cmocka_unit_test(neither_a_backup_nor_the_end_waits_for_a_compaction),
         cmocka_unit_test(what_waits_behind_save_does_not_run_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,10 +60,12 @@ static void compact(void *argument, bool cancelled) {
         return;
     log_info("compacting the database");
     char *error = store_compact(server->store, NULL, NULL);
-    if (error == NULL)
-        log_info("the database is compacted");
-    else
+    if (error != NULL)
         log_error("the database could not be compacted: %s", error);
+    else if (atomic_load(&server->shutting_down))
+        log_info("the compaction is given up, as the server stops");
+    else
+        log_info("the database is compacted");
     free(error);
     atomic_store(&server->compact_in_progress, false);
 }
@@ -74,7 +76,7 @@ void command_compact(struct command_context *context) {
         reply_error(context->reply, "ERR A compaction is already in progress");
         return;
     }
-    background_run(server->background, compact, server);
+    background_run(server->compactor, compact, server);
     reply_ok(context->reply);
 }
 

@@ -109,8 +109,9 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
     server->background_session = session_open(server->store, workers);
     server->background = background_open();
+    server->compactor = background_open();
     (void)snprintf(error, SERVER_ERROR_SIZE, "the server's threads could not be started");
-    if (server->background == NULL || !open_workers(server))
+    if (server->background == NULL || server->compactor == NULL || !open_workers(server))
         return false;
     server->listener = listener_open(server, error, SERVER_ERROR_SIZE);
     return server->listener != NULL;
@@ -138,6 +139,9 @@ static void close_workers(struct server *server) {
         worker_stop(server->workers[i]);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_join(server->workers[i]);
+    if (server->store != NULL)
+        store_stop_compacting(server->store);
+    background_close(server->compactor);
     background_close(server->background);
     for (bool had_work = true; had_work;) {
         had_work = false;

@@ -35,7 +35,8 @@ struct server {
     struct worker **workers;
     size_t worker_count;
     struct listener *listener;
-    struct background *background;
+    struct background *background; // short jobs, backups, and those that look at background_stopping()
+    struct background *compactor;  // compactions, which can take hours and must not keep a backup waiting
     struct slow_log *slow_log;
     struct latency *latency;
     struct watch_table *watch_table;

@@ -85,6 +85,8 @@ char *store_change_option(struct store *store, const char *name, const char *val
 // NULL, or an error text that the caller frees with free().
 char *store_compact(struct store *store, const struct bytes *begin,
                     const struct bytes *end); // NULL: open end
+// A store_compact() that runs gives up soon, unfinished, and none does anything from now on. Waits for that.
+void store_stop_compacting(struct store *store);
 char *store_checkpoint(struct store *store,
                        const char *directory); // a consistent copy, hard-linked; must not exist
 char *store_flush_memtables(struct store *store);

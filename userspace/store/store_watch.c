@@ -134,6 +134,10 @@ char *store_compact(struct store *store, const struct bytes *begin, const struct
     return NULL;
 }
 
+void store_stop_compacting(struct store *store) {
+    rocksdb_disable_manual_compaction(store->database);
+}
+
 char *store_checkpoint(struct store *store, const char *directory) {
     char *reason = NULL;
     rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(store->database, &reason);
