@@ -47,11 +47,12 @@ static void append_line(struct buffer *out, struct client *client, wall_ms_t now
     size_t held = atomic_load(&client->query_memory);
     size_t output = atomic_load(&client->output_memory);
     size_t queued = atomic_load(&client->multi_memory);
-    wall_ms_t idle_ms = now - atomic_load(&client->last_active_ms);
+    uint64_t active_us = atomic_load(&client->last_active_us);
+    uint64_t now_us = clock_duration_us();
     buffer_append_format(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", client->id, client->address,
                          client->local_address, client->fd, text_or_empty(client->name));
-    buffer_append_format(out, " age=%" PRId64 " idle=%" PRId64, (now - client->connected_at) / 1000,
-                         idle_ms < 0 ? 0 : idle_ms / 1000);
+    buffer_append_format(out, " age=%" PRId64 " idle=%" PRIu64, (now - client->connected_at) / 1000,
+                         now_us > active_us ? (now_us - active_us) / 1000000 : 0);
     buffer_append_format(out, " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d", flags,
                          atomic_load(&client->multi_shown));
     buffer_append_format(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0", pending,

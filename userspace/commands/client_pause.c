@@ -10,13 +10,15 @@
 #include "server/worker.h"
 
 // A pause that is on is only made longer and stricter, so that two operators do not cut each other's short.
-static void pause_at_least(struct server *server, enum pause_mode mode, wall_ms_t until, wall_ms_t now) {
+static void pause_at_least(struct server *server, enum pause_mode mode, uint64_t timeout_ms) {
+    uint64_t now = clock_duration_us();
+    uint64_t until = timeout_ms > (UINT64_MAX - now) / 1000 ? UINT64_MAX : now + timeout_ms * 1000;
     pthread_mutex_lock(&server->registry_lock);
-    bool over = atomic_load(&server->pause_until_ms) <= now;
+    bool over = atomic_load(&server->pause_until_us) <= now;
     if (over || (int)mode > atomic_load(&server->pause_mode))
         atomic_store(&server->pause_mode, (int)mode);
-    if (over || until > atomic_load(&server->pause_until_ms))
-        atomic_store(&server->pause_until_ms, until);
+    if (over || until > atomic_load(&server->pause_until_us))
+        atomic_store(&server->pause_until_us, until);
     pthread_mutex_unlock(&server->registry_lock);
 }
 
@@ -39,8 +41,7 @@ void command_client_pause(struct command_context *context) {
         reply_error(context->reply, "ERR timeout is negative");
         return;
     }
-    bool forever = timeout_ms > INT64_MAX - context->now;
-    pause_at_least(context->server, mode, forever ? INT64_MAX : context->now + timeout_ms, context->now);
+    pause_at_least(context->server, mode, (uint64_t)timeout_ms);
     reply_ok(context->reply);
 }
 
@@ -53,7 +54,7 @@ void command_client_unpause(struct command_context *context) {
     struct server *server = context->server;
     pthread_mutex_lock(&server->registry_lock);
     atomic_store(&server->pause_mode, (int)PAUSE_NONE);
-    atomic_store(&server->pause_until_ms, 0);
+    atomic_store(&server->pause_until_us, 0);
     pthread_mutex_unlock(&server->registry_lock);
     server_post_all(server, resume_paused, NULL);
     reply_ok(context->reply);

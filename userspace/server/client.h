@@ -64,7 +64,7 @@ struct client {
     char local_address[CLIENT_ADDRESS_SIZE];
     bool is_unix_socket;
     wall_ms_t connected_at;
-    _Atomic int64_t last_active_ms; // wall time
+    _Atomic uint64_t last_active_us; // by clock_duration_us()
     _Atomic(const struct command *) last_command;
     _Atomic uint64_t total_commands, input_bytes, output_bytes;
     _Atomic size_t query_buffer, query_memory, output_memory, multi_memory;

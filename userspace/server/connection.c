@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -130,7 +131,7 @@ struct client *connection_open(struct worker *worker, int fd, bool is_unix_socke
     client->parser = request_parser_open();
     client->id = atomic_fetch_add(&server->next_client_id, 1) + 1;
     client->connected_at = clock_wall_ms();
-    client->last_active_ms = client->connected_at;
+    client->last_active_us = clock_duration_us();
     client->multi_shown = CLIENT_NOT_IN_MULTI;
     client->protocol_shown = 2;
     client->authenticated = !config_text_is_set(server->config, CONFIG_REQUIREPASS);
@@ -269,7 +270,8 @@ void connection_run_input(struct client *client) {
 static void note_input(struct client *client, size_t count) {
     counter_add(&worker_stats(client->worker)->input_bytes, count);
     counter_add(&client->input_bytes, count);
-    atomic_store_explicit(&client->last_active_ms, worker_round_time(client->worker), memory_order_relaxed);
+    atomic_store_explicit(&client->last_active_us, worker_round_time_us(client->worker),
+                          memory_order_relaxed);
 }
 
 // One read from the socket, into the parser's own memory if it holds something, else into the worker's
@@ -418,11 +420,12 @@ void connection_finish_round(struct client *client, enum settle_result result) {
         send_pending(client);
 }
 
-void connection_check_limits(struct client *client, wall_ms_t now) {
-    int64_t timeout_ms = config_integer(client->server->config, CONFIG_TIMEOUT) * 1000;
-    int64_t idle_ms = now - atomic_load_explicit(&client->last_active_ms, memory_order_relaxed);
-    if (timeout_ms != 0 && idle_ms > timeout_ms && client->wait != CLIENT_BLOCKED && !client->is_monitor) {
-        log_info("client %s is closed: idle for %lld s", client->address, (long long)(idle_ms / 1000));
+void connection_check_limits(struct client *client, uint64_t now_us) {
+    uint64_t timeout_us = (uint64_t)config_integer(client->server->config, CONFIG_TIMEOUT) * 1000000;
+    uint64_t active_us = atomic_load_explicit(&client->last_active_us, memory_order_relaxed);
+    uint64_t idle_us = now_us > active_us ? now_us - active_us : 0;
+    if (timeout_us != 0 && idle_us > timeout_us && client->wait != CLIENT_BLOCKED && !client->is_monitor) {
+        log_info("client %s is closed: idle for %" PRIu64 " s", client->address, idle_us / 1000000);
         counter_add(&worker_stats(client->worker)->timeout_closed, 1);
         client_kill(client);
     }

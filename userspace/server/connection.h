@@ -25,6 +25,6 @@ void connection_finish_round(struct client *client, enum settle_result result);
 
 // Once a second: closes the client (sets closing) if it has been idle too long or over its output's soft
 // limit.
-void connection_check_limits(struct client *client, wall_ms_t now);
+void connection_check_limits(struct client *client, uint64_t now_us);
 
 #endif

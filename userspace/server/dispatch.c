@@ -124,7 +124,7 @@ static bool is_held_by_pause(struct client *client, const struct command *comman
     int mode = atomic_load_explicit(&server->pause_mode, memory_order_acquire);
     if (mode == PAUSE_NONE || (command->flags & COMMAND_ADMIN) != 0)
         return false;
-    if (clock_wall_ms() >= atomic_load_explicit(&server->pause_until_ms, memory_order_relaxed))
+    if (clock_duration_us() >= atomic_load_explicit(&server->pause_until_us, memory_order_relaxed))
         return false;
     if (mode == PAUSE_ALL)
         return true;

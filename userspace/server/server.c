@@ -210,7 +210,7 @@ static void end_pause(struct server *server) {
     if (atomic_load(&server->pause_mode) == PAUSE_NONE)
         return;
     pthread_mutex_lock(&server->registry_lock);
-    if (clock_wall_ms() >= atomic_load(&server->pause_until_ms))
+    if (clock_duration_us() >= atomic_load(&server->pause_until_us))
         atomic_store(&server->pause_mode, PAUSE_NONE);
     pthread_mutex_unlock(&server->registry_lock);
 }

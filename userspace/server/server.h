@@ -54,9 +54,9 @@ struct server {
     _Atomic uint64_t connected_clients;
     _Atomic uint64_t connections_received, connections_rejected;
 
-    _Atomic int monitors;           // clients in MONITOR: 0 is the fast path
-    _Atomic int pause_mode;         // enum pause_mode
-    _Atomic int64_t pause_until_ms; // wall time
+    _Atomic int monitors;            // clients in MONITOR: 0 is the fast path
+    _Atomic int pause_mode;          // enum pause_mode
+    _Atomic uint64_t pause_until_us; // by clock_duration_us(), as steps of the clock must not move it
     char run_id[41];
     wall_ms_t started_at;
     uint64_t started_us; // clock_duration_us()

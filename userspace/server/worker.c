@@ -49,7 +49,7 @@ struct worker {
     char *scratch;
     struct client *clients;
     struct client *pending;
-    wall_ms_t round_time;
+    uint64_t round_time_us;
     _Atomic size_t client_count;
     _Atomic bool stopping;
 };
@@ -241,10 +241,10 @@ static void finish_round(struct worker *worker) {
 }
 
 static void check_clients(struct worker *worker) {
-    wall_ms_t now = clock_wall_ms();
+    uint64_t now_us = clock_duration_us();
     for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
         if (!client->closing)
-            connection_check_limits(client, now);
+            connection_check_limits(client, now_us);
     }
 }
 
@@ -269,7 +269,7 @@ static void *run(void *argument) {
             log_error("worker %zu: waiting for events failed: %s", worker->index, strerror(errno));
             always_assert(false, "a worker can wait for events");
         }
-        worker->round_time = clock_wall_ms();
+        worker->round_time_us = clock_duration_us();
         finish_round(worker);
     }
     return NULL;
@@ -306,7 +306,7 @@ struct worker *worker_open(struct server *server, size_t index) {
     worker->server = server;
     worker->index = index;
     worker->mailbox.wake_fd = -1;
-    worker->round_time = clock_wall_ms();
+    worker->round_time_us = clock_duration_us();
     worker->scratch = memory_allocate(SCRATCH_SIZE);
     worker->stats.histograms = latency_histograms_open(command_table_count(server->commands));
     worker->stats.by_command =
@@ -381,8 +381,8 @@ size_t worker_client_count(const struct worker *worker) {
     return atomic_load_explicit(&worker->client_count, memory_order_relaxed);
 }
 
-wall_ms_t worker_round_time(const struct worker *worker) {
-    return worker->round_time;
+uint64_t worker_round_time_us(const struct worker *worker) {
+    return worker->round_time_us;
 }
 
 struct bytes worker_scratch(struct worker *worker, char **writable) {

@@ -48,8 +48,8 @@ void worker_resume_client(struct worker *worker, struct client *client);
 void worker_resume_later(struct worker *worker, const struct client *client);
 // On the worker's thread: appends the line to its clients in MONITOR.
 void worker_feed_monitors(struct worker *worker, struct bytes line);
-// When the current round began, by the wall clock: good enough for what needs no exact time.
-wall_ms_t worker_round_time(const struct worker *worker);
+// When the current round began, by clock_duration_us(): good enough for what needs no exact time.
+uint64_t worker_round_time_us(const struct worker *worker);
 // The area that clients read into as long as nothing is left over; `*writable` is its start.
 struct bytes worker_scratch(struct worker *worker, char **writable);
 // On the worker's thread: CLIENT PAUSE holds the client's next command; it is tried again from time to time.
