@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "store/store_internal.h"
 
 #include <dirent.h>
@@ -65,6 +66,8 @@ static void explain_open_error(const char *directory, const char *reason, char e
                    reason);
 }
 
+_Static_assert((int)STORE_ERROR_SIZE >= (int)PROCESS_ERROR_SIZE, "a process's reason fits");
+
 static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     char *reason = NULL;
     size_t existing_count = 0;
@@ -113,28 +116,6 @@ static void remove_unfinished_options(const char *path) {
     (void)closedir(directory);
 }
 
-// Creates the directory and its parents.
-static bool make_directory(const char *path, char error[STORE_ERROR_SIZE]) {
-    char *copy = memory_copy_text(path);
-    bool made = true;
-    for (char *at = copy + 1; made; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char kept = *at;
-        *at = '\0';
-        if (mkdir(copy, 0750) != 0 && errno != EEXIST) {
-            (void)snprintf(error, STORE_ERROR_SIZE, "cannot create the data directory '%s': %s", copy,
-                           strerror(errno));
-            made = false;
-        }
-        *at = kept;
-        if (kept == '\0')
-            break;
-    }
-    free(copy);
-    return made;
-}
-
 // The first key that no longer starts with the prefix. The prefix starts with a length below 255, so there is
 // one.
 static void prefix_end(const struct buffer *prefix, struct buffer *end) {
@@ -163,7 +144,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         (void)snprintf(error, STORE_ERROR_SIZE, "no data directory was given");
         return false;
     }
-    if (!make_directory(config->directory, error))
+    if (!directory_create(config->directory, error))
         return false;
     struct store *store = aligned_alloc(alignof(struct store), sizeof(*store));
     if (store == NULL) {
