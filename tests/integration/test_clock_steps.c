@@ -24,11 +24,11 @@ enum { HOUR = 3600 };
 
 static _Atomic long step_seconds;
 
-int clock_gettime(clockid_t clock, struct timespec *now) {
-    if (syscall(SYS_clock_gettime, clock, now) != 0)
+int clock_gettime(clockid_t clock_id, struct timespec *tp) {
+    if (syscall(SYS_clock_gettime, clock_id, tp) != 0)
         return -1;
-    if (clock == CLOCK_REALTIME)
-        now->tv_sec += atomic_load(&step_seconds);
+    if (clock_id == CLOCK_REALTIME)
+        tp->tv_sec += atomic_load(&step_seconds);
     return 0;
 }
 

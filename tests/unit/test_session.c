@@ -254,7 +254,7 @@ static void committed_keys_are_told_to_those_who_track_them(void **state) {
 static void stage_strings(struct store_session *session, size_t count) {
     static const char value[100] = {0};
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof(name), "big%zu", i);
         struct bytes part = {value, sizeof(value)};
         stage_string(session, bytes_from_text(name), 0, &part, 1);
