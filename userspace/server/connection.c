@@ -197,7 +197,7 @@ static struct request_limits limits_of(const struct client *client) {
 }
 
 static void protocol_error(struct client *client, const char *error) {
-    log_info("client %s is closed: %s", client->address, error);
+    log_debug("client %s is closed: %s", client->address, error);
     counter_add(&worker_stats(client->worker)->protocol_errors, 1);
     reply_error(&client->reply, error);
     client->close_after_reply = true;
@@ -352,6 +352,9 @@ static enum client_class class_of(const struct client *client) {
 static void check_output_limit(struct client *client) {
     struct output_limit limit = config_output_limit(client->server->config, class_of(client));
     size_t pending = client->reply.output.pending;
+    // Others stop being served above the high-water mark; a monitor is sent what all the others do.
+    if (client->is_monitor && limit.hard_bytes == 0)
+        limit.hard_bytes = OUTPUT_HIGH_WATER;
     bool over_soft = limit.soft_bytes != 0 && pending > limit.soft_bytes;
     uint64_t now = clock_duration_us();
     if (!over_soft)
