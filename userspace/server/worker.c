@@ -261,9 +261,9 @@ static void on_tick(evutil_socket_t fd, short what, void *argument) {
 
 // Where the processors are all busy, whoever waits for one gets it now: clients send, and the next round
 // finds more to do at once, so that system calls and log flushes are shared by more commands. Nothing changes
-// where a processor is free. Measured with redis-benchmark on two processors and two workers, in
-// redis-server's speed: GET without pipelining 0.84 with no turn, 0.90 to 1.00 with one or two, 1.09 with
-// five; SET 0.70, 0.83, 0.88; ten do not add to it.
+// where a processor is free. Measured with redis-benchmark on two noisy processors and two workers, without
+// pipelining, in redis-server's speed. One run: GET 0.84 with no turn and 1.00 with one, SET 0.70 and 0.83.
+// Another run: GET 0.90 with two and 1.09 with five, SET 0.83 and 0.88.
 static void let_others_run(void) {
     enum { TURNS = 5 };
     for (int turn = 0; turn < TURNS; turn++)

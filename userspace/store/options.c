@@ -201,7 +201,7 @@ static void set_levels(rocksdb_options_t *options, const struct store_tuning *tu
     // A write buffer is a skip list: the further it outgrows the processor's caches, the more each read and
     // write waits for memory. Measured with 100,000 keys and values of 64 bytes, in microseconds of processor
     // time for SET and GET: 10.9 and 6.2 with 64 MiB, 9.5 and 4.7 with 32, 8.4 and 4.7 with 16, 7.1 and 4.9
-    // with 8. What it costs is that level 1 is rewritten more often: eight times its new data instead of one,
+    // with 8. What it costs is that level 1 is rewritten more often: nine times its new data instead of two,
     // in a whole of more than twenty for a large database.
     rocksdb_options_set_write_buffer_size(options, (size_t)tuning->write_buffer_size_mb * mebibyte);
     rocksdb_options_set_max_write_buffer_number(options, (int)tuning->max_write_buffer_number);
