@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Read before every test by clang-tidy only (see the Makefile): tells it that a test ends where it calls fail_msg(),
-// which cmocka's header does not say.
+// Read before every test by clang-tidy only (see the Makefile): tells it that a test ends where it calls
+// fail_msg(), which cmocka's header does not say.
 #ifndef KVFENCE_TESTS_ANALYZER_H
 #define KVFENCE_TESTS_ANALYZER_H
 
