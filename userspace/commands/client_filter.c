@@ -5,6 +5,8 @@
 
 #include "commands/arguments.h"
 
+#include <stdlib.h>
+
 bool client_type_argument(struct command_context *context, size_t index, enum client_type *type) {
     static const struct {
         const char *word;
@@ -25,12 +27,20 @@ bool client_type_argument(struct command_context *context, size_t index, enum cl
     return false;
 }
 
+static int compare_ids(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+void client_filter_set_ids(struct client_filter *filter, uint64_t *ids, size_t count) {
+    qsort(ids, count, sizeof(*ids), compare_ids);
+    filter->ids = ids;
+    filter->id_count = count;
+}
+
 static bool has_id(const struct client_filter *filter, uint64_t id) {
-    for (size_t i = 0; i < filter->id_count; i++) {
-        if (filter->ids[i] == id)
-            return true;
-    }
-    return filter->id_count == 0;
+    return filter->id_count == 0 ||
+           bsearch(&id, filter->ids, filter->id_count, sizeof(*filter->ids), compare_ids) != NULL;
 }
 
 static bool has_address(struct bytes wanted, const char *address) {

@@ -17,7 +17,7 @@ enum client_type {
 // Zero-initialised matches every client. What it points to is borrowed.
 struct client_filter {
     enum client_type type;
-    const uint64_t *ids; // any of these, unless id_count is 0
+    const uint64_t *ids; // ascending: any of these, unless id_count is 0
     size_t id_count;
     struct bytes address, local_address; // unless .data is NULL
     uint64_t skipped_id;                 // never this one; 0: none is skipped
@@ -26,6 +26,8 @@ struct client_filter {
 
 // Reads NORMAL, MASTER, REPLICA or SLAVE, PUBSUB in argument `index`. If it is none, replies with the error.
 bool client_type_argument(struct command_context *context, size_t index, enum client_type *type);
+// Asks for any of these ids, which are put in order and stay the caller's.
+void client_filter_set_ids(struct client_filter *filter, uint64_t *ids, size_t count);
 // Holds the registry's lock: the fields that it reads are the shared ones.
 bool client_filter_matches(const struct client_filter *filter, const struct client *client);
 

@@ -86,8 +86,7 @@ static bool take_id(struct command_context *context, size_t value, struct kill_r
         return false;
     }
     request->id = (uint64_t)id;
-    request->filter.ids = &request->id;
-    request->filter.id_count = 1;
+    client_filter_set_ids(&request->filter, &request->id, 1);
     return true;
 }
 

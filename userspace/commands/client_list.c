@@ -93,7 +93,8 @@ static void reply_of_ids(struct command_context *context) {
         }
         ids[i] = id < 0 ? 0 : (uint64_t)id;
     }
-    struct client_filter filter = {.ids = ids, .id_count = count};
+    struct client_filter filter = {0};
+    client_filter_set_ids(&filter, ids, count);
     reply_matching(context, &filter);
     free(ids);
 }

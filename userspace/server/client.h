@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server/command.h"
 #include "server/config.h"
+#include "server/hash_map.h"
 #include "server/reply.h"
 #include "server/request_parser.h"
 
@@ -57,6 +58,7 @@ struct client {
     struct client *pending_previous, *pending_next; // the worker's list of clients with something to settle
     bool is_pending;
     struct client *worker_previous, *worker_next; // all of the worker's clients
+    UT_hash_handle by_id;                         // the same
 
     // --- shared ---
     uint64_t id;                       // never reused

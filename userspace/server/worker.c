@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/connection.h"
+#include "server/hash_map.h"
 #include "server/latency_histogram.h"
 #include "server/server.h"
 
@@ -49,6 +50,7 @@ struct worker {
     struct worker_stats stats;
     char *scratch;
     struct client *clients;
+    struct client *clients_by_id; // the same in a uthash
     struct client *pending;
     uint64_t round_time_us;
     _Atomic size_t client_count;
@@ -121,6 +123,7 @@ static void adopt(struct worker *worker, void *argument) {
     if (worker->clients != NULL)
         worker->clients->worker_previous = client;
     worker->clients = client;
+    HASH_ADD(by_id, worker->clients_by_id, id, sizeof(client->id), client);
 }
 
 void worker_adopt(struct worker *worker, int fd, bool is_unix_socket) {
@@ -137,16 +140,15 @@ static void remove_client(struct worker *worker, struct client *client) {
         worker->clients = client->worker_next;
     if (client->worker_next != NULL)
         client->worker_next->worker_previous = client->worker_previous;
+    HASH_DELETE(by_id, worker->clients_by_id, client);
     connection_close(client);
     atomic_fetch_sub(&worker->client_count, 1);
 }
 
 struct client *worker_find_client(struct worker *worker, uint64_t id) {
-    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
-        if (client->id == id)
-            return client->closing ? NULL : client;
-    }
-    return NULL;
+    struct client *client = NULL;
+    HASH_FIND(by_id, worker->clients_by_id, &id, sizeof(id), client);
+    return client == NULL || client->closing ? NULL : client;
 }
 
 void worker_mark_pending(struct worker *worker, struct client *client) {

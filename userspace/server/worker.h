@@ -37,7 +37,7 @@ void worker_post(struct worker *worker, worker_function *function, void *argumen
 // Hands over a connected socket. Thread-safe; the fd is the worker's from then on.
 void worker_adopt(struct worker *worker, int fd, bool is_unix_socket);
 
-// On the worker's thread: its client with this id, or NULL. O(its clients).
+// On the worker's thread: its client with this id, or NULL.
 struct client *worker_find_client(struct worker *worker, uint64_t id);
 // On the worker's thread: the client has output or has run a command; it is settled and sent at the end of
 // the round.
