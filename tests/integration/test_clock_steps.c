@@ -64,6 +64,25 @@ static void the_test_steps_the_clock(void **state) {
     redisFree(connection);
 }
 
+static void expect_seconds_below(const char *line, const char *name, long most) {
+    const char *field = strstr(line, name);
+    assert_non_null(field);
+    assert_in_range(strtol(field + strlen(name), NULL, 10), 0, most);
+}
+
+static void a_clients_age_does_not_change_by_a_step(void **state) {
+    struct inner_server *inner = *state;
+    redisContext *connection = server_connect(&inner->address);
+    expect_text(connection, "PONG", "PING");
+    atomic_store(&step_seconds, HOUR);
+    redisReply *reply = command(connection, "CLIENT INFO");
+    expect_seconds_below(reply->str, " age=", 600);
+    freeReplyObject(reply);
+    expect_integer(connection, 0, "CLIENT KILL MAXAGE 600 SKIPME no");
+    expect_integer(connection, 0, "CLIENT KILL MAXAGE %lld SKIPME no", (long long)INT64_MAX);
+    redisFree(connection);
+}
+
 static void an_idle_client_is_not_closed_by_a_step(void **state) {
     struct inner_server *inner = *state;
     redisContext *idle = server_connect(&inner->address);
@@ -73,9 +92,7 @@ static void an_idle_client_is_not_closed_by_a_step(void **state) {
     atomic_store(&step_seconds, HOUR);
     expect_silence(idle, 2500); // each worker looks once a second
     redisReply *reply = command(other, "CLIENT LIST");
-    const char *field = strstr(reply->str, " idle=");
-    assert_non_null(field);
-    assert_in_range(strtol(field + strlen(" idle="), NULL, 10), 0, 600);
+    expect_seconds_below(reply->str, " idle=", 600);
     freeReplyObject(reply);
     expect_text(idle, "PONG", "PING");
     redisFree(idle);
@@ -108,6 +125,7 @@ static void a_pause_is_not_ended_by_a_step(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(the_test_steps_the_clock),
+        WITH_SERVER(a_clients_age_does_not_change_by_a_step),
         WITH_SERVER(an_idle_client_is_not_closed_by_a_step),
         WITH_SERVER(a_pause_is_not_ended_by_a_step),
     };

@@ -52,5 +52,5 @@ bool client_filter_matches(const struct client_filter *filter, const struct clie
            (filter->type == CLIENT_TYPE_ANY || filter->type == CLIENT_TYPE_NORMAL) &&
            has_address(filter->address, client->address) &&
            has_address(filter->local_address, client->local_address) &&
-           (filter->connected_before == 0 || client->connected_at <= filter->connected_before);
+           (filter->connected_until_us == 0 || client->connected_us <= filter->connected_until_us);
 }

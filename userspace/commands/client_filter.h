@@ -21,7 +21,7 @@ struct client_filter {
     size_t id_count;
     struct bytes address, local_address; // unless .data is NULL
     uint64_t skipped_id;                 // never this one; 0: none is skipped
-    wall_ms_t connected_before;          // 0: whenever
+    uint64_t connected_until_us;         // by clock_duration_us(); 0: whenever
 };
 
 // Reads NORMAL, MASTER, REPLICA or SLAVE, PUBSUB in argument `index`. If it is none, replies with the error.

@@ -125,11 +125,13 @@ static bool take_maxage(struct command_context *context, size_t value, struct ki
     int64_t seconds = 0;
     if (!argument_integer_or(context, value, &seconds, "ERR maxage is not an integer or out of range"))
         return false;
-    if (seconds < 1 || seconds > context->now / 1000) {
+    if (seconds < 1) {
         reply_error(context->reply, "ERR maxage should be greater than 0");
         return false;
     }
-    request->filter.connected_before = context->now - seconds * 1000;
+    uint64_t now_us = clock_duration_us();
+    bool is_possible = (uint64_t)seconds < now_us / 1000000;
+    request->filter.connected_until_us = is_possible ? now_us - (uint64_t)seconds * 1000000 : 1;
     return true;
 }
 

@@ -38,8 +38,13 @@ static const char *text_or_empty(const char *text) {
     return text == NULL ? "" : text;
 }
 
+// A client may have begun or acted after the clock was read.
+static uint64_t seconds_since(uint64_t then_us, uint64_t now_us) {
+    return now_us > then_us ? (now_us - then_us) / 1000000 : 0;
+}
+
 // The fields in Redis' order. What this server has no counterpart of is shown as Redis shows it when unused.
-static void append_line(struct buffer *out, struct client *client, wall_ms_t now) {
+static void append_line(struct buffer *out, struct client *client, uint64_t now_us) {
     char flags[FLAG_LETTERS_SIZE];
     write_flags(atomic_load(&client->flags_shown), flags);
     const struct command *command = atomic_load(&client->last_command);
@@ -48,11 +53,10 @@ static void append_line(struct buffer *out, struct client *client, wall_ms_t now
     size_t output = atomic_load(&client->output_memory);
     size_t queued = atomic_load(&client->multi_memory);
     uint64_t active_us = atomic_load(&client->last_active_us);
-    uint64_t now_us = clock_duration_us();
     buffer_append_format(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s", client->id, client->address,
                          client->local_address, client->fd, text_or_empty(client->name));
-    buffer_append_format(out, " age=%" PRId64 " idle=%" PRIu64, (now - client->connected_at) / 1000,
-                         now_us > active_us ? (now_us - active_us) / 1000000 : 0);
+    buffer_append_format(out, " age=%" PRIu64 " idle=%" PRIu64, seconds_since(client->connected_us, now_us),
+                         seconds_since(active_us, now_us));
     buffer_append_format(out, " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d", flags,
                          atomic_load(&client->multi_shown));
     buffer_append_format(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0", pending,
@@ -67,10 +71,11 @@ static void append_line(struct buffer *out, struct client *client, wall_ms_t now
 
 static void reply_matching(struct command_context *context, const struct client_filter *filter) {
     struct buffer lines = {0};
+    uint64_t now_us = clock_duration_us();
     pthread_mutex_lock(&context->server->registry_lock);
     for (struct client *client = context->server->registry; client != NULL; client = client->registry_next) {
         if (client_filter_matches(filter, client))
-            append_line(&lines, client, context->now);
+            append_line(&lines, client, now_us);
     }
     pthread_mutex_unlock(&context->server->registry_lock);
     reply_verbatim(context->reply, "txt", buffer_bytes(&lines));

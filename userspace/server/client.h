@@ -65,7 +65,7 @@ struct client {
     char address[CLIENT_ADDRESS_SIZE]; // "127.0.0.1:4711", "[::1]:4711" or "/path:0"
     char local_address[CLIENT_ADDRESS_SIZE];
     bool is_unix_socket;
-    wall_ms_t connected_at;
+    uint64_t connected_us;           // by clock_duration_us()
     _Atomic uint64_t last_active_us; // by clock_duration_us()
     _Atomic(const struct command *) last_command;
     _Atomic uint64_t total_commands, input_bytes, output_bytes;

@@ -130,8 +130,8 @@ struct client *connection_open(struct worker *worker, int fd, bool is_unix_socke
     client->reply.protocol = 2;
     client->parser = request_parser_open();
     client->id = atomic_fetch_add(&server->next_client_id, 1) + 1;
-    client->connected_at = clock_wall_ms();
-    client->last_active_us = clock_duration_us();
+    client->connected_us = clock_duration_us();
+    client->last_active_us = client->connected_us;
     client->multi_shown = CLIENT_NOT_IN_MULTI;
     client->protocol_shown = 2;
     client->authenticated = !config_text_is_set(server->config, CONFIG_REQUIREPASS);
