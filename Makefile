@@ -40,7 +40,7 @@ FUZZ_SECONDS ?= 60
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2 -Wvla -Wundef \
 	-Wimplicit-fallthrough -Wdouble-promotion -Wnull-dereference -Werror
-language := -std=c17 -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"' -Iuserspace
+language := -std=c17 -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"' -Iuserspace -I.
 CFLAGS := $(language) $(OPTIMIZE) -g -fno-omit-frame-pointer -fstack-protector-strong $(warnings)
 LDFLAGS :=
 LDLIBS := -lrocksdb -levent_core -levent_pthreads -lm -lpthread
@@ -65,7 +65,7 @@ replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
 bench_programs := $(call programs_in,tests/bench/bench_*.c)
 fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
 all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
-all_headers := $(sort $(wildcard userspace/*/*.h tests/*/*.h))
+all_headers := $(sort $(wildcard bpf/*.h userspace/*/*.h tests/*/*.h))
 
 # $(call say,WORD,WHAT) starts a recipe line: a short note of what it does, unless V=1.
 say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$1' '$2';)
