@@ -120,6 +120,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
 struct server *server_open(const struct server_setup *setup, char error[SERVER_ERROR_SIZE]) {
     struct server *server = memory_allocate_zeroed(1, sizeof(*server));
     server->config = setup->config;
+    server->node = setup->node != NULL ? *setup->node : node_view_alone();
     server->request_shutdown = setup->request_shutdown;
     server->request_shutdown_context = setup->request_shutdown_context;
     pthread_mutex_init(&server->registry_lock, NULL);

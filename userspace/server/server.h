@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/command.h"
 #include "server/config.h"
+#include "server/node_view.h"
 #include "server/stats.h"
 #include "store/store.h"
 
@@ -31,6 +32,7 @@ enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 struct server {
     struct config *config;
     struct store *store;
+    struct node_view node; // what the server is in its cluster or to its master
     struct command_table *commands;
     struct worker **workers;
     size_t worker_count;
@@ -79,7 +81,8 @@ struct server_setup {
     struct config *config;    // borrowed; loaded and validated
     struct command *commands; // the table, borrowed
     size_t command_count;
-    store_check_function *check; // for the store; NULL: none
+    const struct node_view *node; // copied; NULL: node_view_alone()
+    store_check_function *check;  // for the store; NULL: none
     void *check_context;
     void (*request_shutdown)(void *context);
     void *request_shutdown_context;

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the server may ask about the node that it is: questions whose answers lie in rooms above this one
+// (cluster/, replication/), handed in as functions when the server is opened. Thread-safe and cheap, all of
+// them: they are asked for single commands. May use: base/bytes.
+#ifndef KVFENCE_SERVER_NODE_VIEW_H
+#define KVFENCE_SERVER_NODE_VIEW_H
+
+#include "base/bytes.h"
+
+struct node_view {
+    // True in cluster mode, which is fixed for the life of a server.
+    bool (*in_cluster)(void *context);
+    // True if this is the id of this node and the cluster's topology has the node as a master.
+    bool (*is_this_master)(void *context, struct bytes node_id);
+    // True if the node is a replica, whether it was made one by SLAVEOF or by the cluster's topology. Changes
+    // only while the store's role guard is held exclusively: who is inside the guard may rely on the answer.
+    bool (*is_replica)(void *context);
+    void *context;
+};
+
+// The answers of a server that is on its own: cluster mode is off, and it is a master.
+struct node_view node_view_alone(void);
+
+#endif
