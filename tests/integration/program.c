@@ -77,6 +77,16 @@ void sandbox_close(struct sandbox *sandbox) {
     free(sandbox);
 }
 
+int open_sandbox(void **state) {
+    *state = sandbox_open();
+    return 0;
+}
+
+int close_sandbox(void **state) {
+    sandbox_close(*state);
+    return 0;
+}
+
 const char *sandbox_path(const struct sandbox *sandbox, const char *name) {
     static char paths[16][PATH_MAX];
     static size_t turn;

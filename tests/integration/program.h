@@ -20,6 +20,9 @@ struct sandbox {
 
 struct sandbox *sandbox_open(void);
 void sandbox_close(struct sandbox *sandbox);
+// The same as a test's setup and teardown: the sandbox is the test's state.
+int open_sandbox(void **state);
+int close_sandbox(void **state);
 
 // Kills and reaps `program` too when the sandbox is closed, if it still runs. For daemons.
 void sandbox_adopt(struct sandbox *sandbox, pid_t program);

@@ -19,16 +19,6 @@
 
 #define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static int open_sandbox(void **state) {
-    *state = sandbox_open();
-    return 0;
-}
-
-static int close_sandbox(void **state) {
-    sandbox_close(*state);
-    return 0;
-}
-
 static void run(const struct sandbox *sandbox, const char *text) {
     redisContext *client = redisConnect("127.0.0.1", sandbox->port);
     assert_non_null(client);

@@ -25,16 +25,6 @@
 
 #define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static int open_sandbox(void **state) {
-    *state = sandbox_open();
-    return 0;
-}
-
-static int close_sandbox(void **state) {
-    sandbox_close(*state);
-    return 0;
-}
-
 static bool is_there(const struct sandbox *sandbox, const char *name) {
     return access(sandbox_path(sandbox, name), F_OK) == 0;
 }
