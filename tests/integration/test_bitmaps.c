@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,26 +25,7 @@
 
 static struct test_server server;
 static redisContext *client;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    client = server_connect(&server);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    redisFree(client);
-    server_discard(&server);
-    return 0;
-}
-
-static int empty(void **state) {
-    (void)state;
-    expect_reply(client, "OK", "FLUSHALL");
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {&client}}};
 
 static void setbit_makes_a_string(void **state) {
     (void)state;
@@ -208,18 +189,18 @@ static void bit_commands_see_each_other_in_a_transaction(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(setbit_makes_a_string, empty),
-        cmocka_unit_test_setup(setting_a_bit_to_0_makes_the_string_too, empty),
-        cmocka_unit_test_setup(bits_and_their_offsets_must_make_sense, empty),
-        cmocka_unit_test_setup(bitcount_takes_bytes_or_bits, empty),
-        cmocka_unit_test_setup(bitpos_without_an_end_sees_zeros_behind_the_string, empty),
-        cmocka_unit_test_setup(bitpos_looks_only_into_its_range, empty),
-        cmocka_unit_test_setup(bitop_combines_and_stores, empty),
-        cmocka_unit_test_setup(bitop_of_nothing_deletes_the_destination, empty),
-        cmocka_unit_test_setup(bitfield_reads_and_writes_in_order, empty),
-        cmocka_unit_test_setup(bitfield_follows_the_overflow_rules, empty),
-        cmocka_unit_test_setup(bitfield_refuses_what_it_does_not_understand, empty),
-        cmocka_unit_test_setup(bit_commands_see_each_other_in_a_transaction, empty),
+        cmocka_unit_test_setup(setbit_makes_a_string, empty_database),
+        cmocka_unit_test_setup(setting_a_bit_to_0_makes_the_string_too, empty_database),
+        cmocka_unit_test_setup(bits_and_their_offsets_must_make_sense, empty_database),
+        cmocka_unit_test_setup(bitcount_takes_bytes_or_bits, empty_database),
+        cmocka_unit_test_setup(bitpos_without_an_end_sees_zeros_behind_the_string, empty_database),
+        cmocka_unit_test_setup(bitpos_looks_only_into_its_range, empty_database),
+        cmocka_unit_test_setup(bitop_combines_and_stores, empty_database),
+        cmocka_unit_test_setup(bitop_of_nothing_deletes_the_destination, empty_database),
+        cmocka_unit_test_setup(bitfield_reads_and_writes_in_order, empty_database),
+        cmocka_unit_test_setup(bitfield_follows_the_overflow_rules, empty_database),
+        cmocka_unit_test_setup(bitfield_refuses_what_it_does_not_understand, empty_database),
+        cmocka_unit_test_setup(bit_commands_see_each_other_in_a_transaction, empty_database),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }

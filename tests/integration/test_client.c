@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 #include "texts.h"
 
 #include <stdio.h>
@@ -17,18 +17,7 @@
 #include <unistd.h>
 
 static struct test_server server;
-
-static int start_server(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    return 0;
-}
-
-static int stop_server(void **state) {
-    (void)state;
-    server_discard(&server);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {NULL}}};
 
 static long long id_of(redisContext *connection) {
     redisReply *reply = command(connection, "CLIENT ID");
@@ -526,5 +515,5 @@ int main(void) {
         cmocka_unit_test(a_monitor_that_does_not_read_is_closed),
         cmocka_unit_test(a_long_word_in_an_error_is_cut),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return RUN_WITH_SERVERS(tests, servers);
 }

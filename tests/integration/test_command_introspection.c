@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 #include "texts.h"
 
 #include <stdio.h>
@@ -18,20 +18,7 @@
 
 static struct test_server server;
 static redisContext *connection;
-
-static int start_server(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    connection = server_connect(&server);
-    return 0;
-}
-
-static int stop_server(void **state) {
-    (void)state;
-    redisFree(connection);
-    server_discard(&server);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {&connection}}};
 
 static bool holds(const redisReply *array, const char *word) {
     for (size_t i = 0; i < array->elements; i++) {
@@ -338,5 +325,5 @@ int main(void) {
         cmocka_unit_test(arguments_are_told_as_a_tree),
         cmocka_unit_test(every_container_helps),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return RUN_WITH_SERVERS(tests, servers);
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 #include "texts.h"
 
 #include <stdlib.h>
@@ -17,20 +17,10 @@
 
 static struct test_server open_server;   // without a password
 static struct test_server locked_server; // with one
-
-static int start_servers(void **state) {
-    (void)state;
-    server_start(&open_server, NULL);
-    server_start(&locked_server, "requirepass secret");
-    return 0;
-}
-
-static int stop_servers(void **state) {
-    (void)state;
-    server_discard(&open_server);
-    server_discard(&locked_server);
-    return 0;
-}
+static const struct shared_server servers[] = {
+    {&open_server, NULL, {NULL}},
+    {&locked_server, "requirepass secret", {NULL}},
+};
 
 // The value beside `name` in a flat array or a map.
 static const redisReply *field(const redisReply *reply, const char *name) {
@@ -191,38 +181,28 @@ static void quit_needs_no_password(void **state) {
 }
 
 static void a_new_password_holds_for_new_connections(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, NULL);
-    redisContext *early = server_connect(&server);
-    expect_text(early, "OK", "CONFIG SET requirepass first");
-    redisContext *late = server_connect(&server);
-    expect_text(early, "PONG", "PING");
+    struct own_server *own = *state;
+    expect_text(own->client, "OK", "CONFIG SET requirepass first");
+    redisContext *late = server_connect(&own->server);
+    expect_text(own->client, "PONG", "PING");
     expect_error(late, "NOAUTH ", "PING");
-    expect_text(early, "OK", "CONFIG SET requirepass second");
+    expect_text(own->client, "OK", "CONFIG SET requirepass second");
     expect_error(late, "WRONGPASS ", "AUTH first");
     expect_text(late, "OK", "AUTH second");
-    redisFree(early);
     redisFree(late);
-    server_discard(&server);
 }
 
 static void taking_the_password_away_lets_waiting_clients_in(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "requirepass first");
-    redisContext *locked_out = server_connect(&server);
-    redisContext *operator= server_connect(&server);
+    struct own_server *own = *state;
+    redisContext *locked_out = server_connect(&own->server);
     expect_error(locked_out, "NOAUTH ", "PING");
-    expect_text(operator, "OK", "AUTH first");
-    expect_text(operator, "OK", "CONFIG SET requirepass %s", "");
+    expect_text(own->client, "OK", "AUTH first");
+    expect_text(own->client, "OK", "CONFIG SET requirepass %s", "");
     expect_text(locked_out, "PONG", "PING");
     redisReply *greeting = command(locked_out, "HELLO");
     assert_int_equal(greeting->type, REDIS_REPLY_ARRAY);
     freeReplyObject(greeting);
     redisFree(locked_out);
-    redisFree(operator);
-    server_discard(&server);
 }
 
 // --- HELLO ---
@@ -289,16 +269,11 @@ static void a_refused_hello_leaves_the_name_alone(void **state) {
 }
 
 static void resp3_can_be_disabled(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "resp3-enabled no");
-    redisContext *connection = server_connect(&server);
-    redisReply *reply = command(connection, "HELLO 3");
+    struct own_server *own = *state;
+    redisReply *reply = command(own->client, "HELLO 3");
     assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
     assert_int_equal(field(reply, "proto")->integer, 2);
     freeReplyObject(reply);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 // --- RESET ---
@@ -354,17 +329,17 @@ int main(void) {
         cmocka_unit_test(nothing_is_served_before_the_password_was_given),
         cmocka_unit_test(a_failed_auth_does_not_end_an_authentication),
         cmocka_unit_test(quit_needs_no_password),
-        cmocka_unit_test(a_new_password_holds_for_new_connections),
-        cmocka_unit_test(taking_the_password_away_lets_waiting_clients_in),
+        own_server_test(a_new_password_holds_for_new_connections, ""),
+        own_server_test(taking_the_password_away_lets_waiting_clients_in, "requirepass first"),
         cmocka_unit_test(hello_tells_what_the_server_is),
         cmocka_unit_test(hello_switches_the_protocol_and_back),
         cmocka_unit_test(hello_refuses_what_it_does_not_understand),
         cmocka_unit_test(hello_authenticates_and_names_in_one_step),
         cmocka_unit_test(a_refused_hello_leaves_the_name_alone),
-        cmocka_unit_test(resp3_can_be_disabled),
+        own_server_test(resp3_can_be_disabled, "resp3-enabled no"),
         cmocka_unit_test(reset_makes_the_connection_new),
         cmocka_unit_test(reset_returns_to_resp2),
         cmocka_unit_test(reset_ends_watches),
     };
-    return cmocka_run_group_tests(tests, start_servers, stop_servers);
+    return RUN_WITH_SERVERS(tests, servers);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -77,14 +77,12 @@ static void overwrite(const char *path, const char *text) {
 
 // --- Data ---
 
-static void write_keys(const struct test_server *server) {
+static void write_keys(redisContext *client) {
     char value[VALUE_SIZE + 1];
-    redisContext *connection = server_connect(server);
     for (int i = 0; i < KEYS; i++) {
         (void)snprintf(value, sizeof(value), "%0*d", VALUE_SIZE, i);
-        expect_text(connection, "OK", "SET key:%d %s", i, value);
+        expect_text(client, "OK", "SET key:%d %s", i, value);
     }
-    redisFree(connection);
 }
 
 static bool is_right(const redisReply *reply, int number) {
@@ -92,32 +90,35 @@ static bool is_right(const redisReply *reply, int number) {
            strtol(reply->str, NULL, 10) == number;
 }
 
-// Moves all data into data files.
-static void compact(const struct test_server *server) {
-    redisContext *connection = server_connect(server);
-    expect_text(connection, "OK", "COMPACT");
-    server_wait_log(server, "the database is compacted");
-    redisFree(connection);
+// How the database is left before it is damaged: by a server that was stopped, by one that had moved all data
+// into data files before, or by one that was killed and has left much in the log of writes.
+enum end { STOPPED, COMPACTED, KILLED };
+
+static void write_and_end(struct own_server *own, enum end end) {
+    write_keys(own->client);
+    if (end == COMPACTED) {
+        expect_text(own->client, "OK", "COMPACT");
+        server_wait_log(&own->server, "the database is compacted");
+    }
+    if (end == KILLED)
+        server_kill(&own->server);
+    else
+        server_stop(&own->server);
 }
 
 // --- Tests ---
 
 static void a_damaged_data_file_costs_what_is_in_it_and_nothing_else(void **state) {
-    (void)state;
-    struct test_server server;
+    struct own_server *own = *state;
     char path[512];
     int right = 0;
     int errors = 0;
-    server_start(&server, NULL);
-    write_keys(&server);
-    compact(&server);
-    server_stop(&server);
-    find_file(&server, ".sst", path);
+    write_and_end(own, COMPACTED);
+    find_file(&own->server, ".sst", path);
     damage_middle(path, 100);
-    server_restart(&server);
-    redisContext *connection = server_connect(&server);
+    own_server_restart(own);
     for (int i = 0; i < KEYS; i++) {
-        redisReply *reply = command(connection, "GET key:%d", i);
+        redisReply *reply = command(own->client, "GET key:%d", i);
         if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "ERR ", 4) == 0)
             errors++;
         else if (is_right(reply, i))
@@ -127,12 +128,10 @@ static void a_damaged_data_file_costs_what_is_in_it_and_nothing_else(void **stat
     assert_true(errors > 0);
     assert_int_equal(right + errors, KEYS); // never a wrong value, nor a value that is said not to be there
     assert_true(right > KEYS / 2);
-    expect_error(connection, "ERR", "KEYS *");
-    expect_text(connection, "OK", "SET new value");
-    expect_text(connection, "value", "GET new");
-    server_wait_log(&server, "Corruption");
-    redisFree(connection);
-    server_discard(&server);
+    expect_error(own->client, "ERR", "KEYS *");
+    expect_text(own->client, "OK", "SET new value");
+    expect_text(own->client, "value", "GET new");
+    server_wait_log(&own->server, "Corruption");
 }
 
 static void fails_to_start(struct test_server *server, const char *reason) {
@@ -145,119 +144,82 @@ static void fails_to_start(struct test_server *server, const char *reason) {
     assert_true(server_log_contains(server, reason));
 }
 
-static void a_damaged_list_of_files_ends_the_start_with_a_reason(void **state) {
-    (void)state;
-    struct test_server server;
+// Damage that ends the start.
+struct damage {
+    enum end end;
+    const char *file;   // part of its name
+    size_t bytes;       // in the middle of the file that are turned; 0: the file is removed
+    const char *reason; // what the log says
+};
+
+static void expect_refusal(struct own_server *own, const struct damage *damage) {
     char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    compact(&server);
-    server_stop(&server);
-    find_file(&server, "MANIFEST", path);
-    damage_middle(path, 8);
-    fails_to_start(&server, "the database is damaged");
-    server_discard(&server);
+    write_and_end(own, damage->end);
+    find_file(&own->server, damage->file, path);
+    if (damage->bytes > 0)
+        damage_middle(path, damage->bytes);
+    else
+        assert_int_equal(unlink(path), 0);
+    fails_to_start(&own->server, damage->reason);
 }
 
-static void a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason(void **state) {
-    (void)state;
-    struct test_server server;
-    char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    server_stop(&server);
-    path_of(&server, "CURRENT", path);
-    static const char *const contents[] = {"", "garbage", "MANIFEST-999999\n", "\n"};
-    for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
-        overwrite(path, contents[i]);
-        fails_to_start(&server, "");
-    }
-    server_discard(&server);
+static void a_damaged_list_of_files_ends_the_start_with_a_reason(void **state) {
+    expect_refusal(*state, &(struct damage){COMPACTED, "MANIFEST", 8, "the database is damaged"});
 }
 
 static void a_missing_data_file_ends_the_start_with_a_reason(void **state) {
-    (void)state;
-    struct test_server server;
-    char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    compact(&server);
-    server_stop(&server);
-    find_file(&server, ".sst", path);
-    assert_int_equal(unlink(path), 0);
-    fails_to_start(&server, "No such file or directory");
-    server_discard(&server);
+    expect_refusal(*state, &(struct damage){COMPACTED, ".sst", 0, "No such file or directory"});
 }
 
 // A database whose CURRENT is gone looks like none at all; a new one over it would hide the old data.
 static void a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database(void **state) {
-    (void)state;
-    struct test_server server;
-    char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    server_stop(&server);
-    path_of(&server, "CURRENT", path);
-    assert_int_equal(unlink(path), 0);
-    fails_to_start(&server, "the database is damaged");
-    server_discard(&server);
-}
-
-static void a_torn_end_of_the_log_of_writes_is_no_damage(void **state) {
-    (void)state;
-    struct test_server server;
-    char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    server_kill(&server);
-    find_file(&server, ".log", path);
-    assert_int_equal(truncate(path, size_of(path) - VALUE_SIZE / 2), 0);
-    server_restart(&server);
-    redisContext *connection = server_connect(&server);
-    expect_integer(connection, 0, "EXISTS key:%d", KEYS - 1);
-    for (int i = 0; i < KEYS - 1; i++) {
-        redisReply *reply = command(connection, "GET key:%d", i);
-        assert_true(is_right(reply, i));
-        freeReplyObject(reply);
-    }
-    redisFree(connection);
-    server_discard(&server);
+    expect_refusal(*state, &(struct damage){STOPPED, "CURRENT", 0, "the database is damaged"});
 }
 
 static void damage_amid_the_log_of_writes_ends_the_start_with_a_reason(void **state) {
-    (void)state;
-    struct test_server server;
+    expect_refusal(*state, &(struct damage){KILLED, ".log", 100, "the database is damaged"});
+}
+
+static void a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason(void **state) {
+    static const char *const contents[] = {"", "garbage", "MANIFEST-999999\n", "\n"};
+    struct own_server *own = *state;
     char path[512];
-    server_start(&server, NULL);
-    write_keys(&server);
-    server_kill(&server);
-    find_file(&server, ".log", path);
-    damage_middle(path, 100);
-    fails_to_start(&server, "the database is damaged");
-    server_discard(&server);
+    write_and_end(own, STOPPED);
+    find_file(&own->server, "CURRENT", path);
+    for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+        overwrite(path, contents[i]);
+        fails_to_start(&own->server, "");
+    }
+}
+
+static void a_torn_end_of_the_log_of_writes_is_no_damage(void **state) {
+    struct own_server *own = *state;
+    char path[512];
+    write_and_end(own, KILLED);
+    find_file(&own->server, ".log", path);
+    assert_int_equal(truncate(path, size_of(path) - VALUE_SIZE / 2), 0);
+    own_server_restart(own);
+    expect_integer(own->client, 0, "EXISTS key:%d", KEYS - 1);
+    for (int i = 0; i < KEYS - 1; i++) {
+        redisReply *reply = command(own->client, "GET key:%d", i);
+        assert_true(is_right(reply, i));
+        freeReplyObject(reply);
+    }
 }
 
 static void a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(void **state) {
-    (void)state;
-    struct test_server first;
-    struct test_server second;
-    server_start(&first, NULL);
-    redisContext *connection = server_connect(&first);
-    expect_text(connection, "OK", "SET a b");
-    second = first;
+    struct own_server *own = *state;
+    struct test_server second = own->server;
     second.pid = 0;
+    expect_text(own->client, "OK", "SET a b");
     server_spawn(&second);
     assert_int_equal(server_wait_exit(&second), 1);
-    assert_true(server_log_contains(&first, "another process is using this data directory"));
-    expect_text(connection, "b", "GET a");
-    expect_text(connection, "OK", "SET a c");
-    redisFree(connection);
-    server_kill(&first);
-    server_restart(&first);
-    connection = server_connect(&first);
-    expect_text(connection, "c", "GET a");
-    redisFree(connection);
-    server_discard(&first);
+    assert_true(server_log_contains(&own->server, "another process is using this data directory"));
+    expect_text(own->client, "b", "GET a");
+    expect_text(own->client, "OK", "SET a c");
+    server_kill(&own->server);
+    own_server_restart(own);
+    expect_text(own->client, "c", "GET a");
 }
 
 static int count_files(const struct test_server *server, const char *part) {
@@ -273,31 +235,25 @@ static int count_files(const struct test_server *server, const char *part) {
 }
 
 static void starts_leave_no_unfinished_files_behind(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, NULL);
+    struct own_server *own = *state;
     for (int i = 0; i < 3; i++) {
-        redisContext *connection = server_connect(&server);
-        assert_int_equal(count_files(&server, ".dbtmp"), 0);
-        expect_text(connection, "OK", "CONFIG SET rocksdb.write_buffer_size %d", 16 + i);
-        redisFree(connection);
-        server_stop(&server);
-        server_restart(&server);
+        assert_int_equal(count_files(&own->server, ".dbtmp"), 0);
+        expect_text(own->client, "OK", "CONFIG SET rocksdb.write_buffer_size %d", 16 + i);
+        own_server_restart(own);
     }
-    server_discard(&server);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_damaged_data_file_costs_what_is_in_it_and_nothing_else),
-        cmocka_unit_test(a_damaged_list_of_files_ends_the_start_with_a_reason),
-        cmocka_unit_test(a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason),
-        cmocka_unit_test(a_missing_data_file_ends_the_start_with_a_reason),
-        cmocka_unit_test(a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database),
-        cmocka_unit_test(a_torn_end_of_the_log_of_writes_is_no_damage),
-        cmocka_unit_test(damage_amid_the_log_of_writes_ends_the_start_with_a_reason),
-        cmocka_unit_test(starts_leave_no_unfinished_files_behind),
-        cmocka_unit_test(a_second_server_on_the_same_data_is_refused_and_the_first_goes_on),
+        own_server_test(a_damaged_data_file_costs_what_is_in_it_and_nothing_else, ""),
+        own_server_test(a_damaged_list_of_files_ends_the_start_with_a_reason, ""),
+        own_server_test(a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason, ""),
+        own_server_test(a_missing_data_file_ends_the_start_with_a_reason, ""),
+        own_server_test(a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database, ""),
+        own_server_test(a_torn_end_of_the_log_of_writes_is_no_damage, ""),
+        own_server_test(damage_amid_the_log_of_writes_ends_the_start_with_a_reason, ""),
+        own_server_test(starts_leave_no_unfinished_files_behind, ""),
+        own_server_test(a_second_server_on_the_same_data_is_refused_and_the_first_goes_on, ""),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -108,31 +108,26 @@ static long long total_acknowledged(const struct writer writers[WRITERS]) {
 }
 
 static void no_acknowledged_write_is_lost_by_kill_9(void **state) {
-    (void)state;
-    struct test_server server;
+    struct own_server *own = *state;
     struct writer writers[WRITERS];
     unsigned seed = seed_of_run();
     long long total = 0;
-    server_start(&server, NULL);
     for (int round = 0; round < ROUNDS; round++) {
-        start_writers(writers, &server);
+        start_writers(writers, &own->server);
         sleep_ms(20 + (unsigned)rand_r(&seed) % 300);
-        server_kill(&server);
+        server_kill(&own->server);
         join_writers(writers);
-        server_restart(&server);
-        redisContext *connection = server_connect(&server);
-        assert_int_equal(count_lost(connection, writers), 0);
+        own_server_restart(own);
+        assert_int_equal(count_lost(own->client, writers), 0);
         total += total_acknowledged(writers);
-        expect_text(connection, "OK", "FLUSHALL");
-        redisFree(connection);
+        expect_text(own->client, "OK", "FLUSHALL");
     }
     assert_true(total > 0);
-    server_discard(&server);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_acknowledged_write_is_lost_by_kill_9),
+        own_server_test(no_acknowledged_write_is_lost_by_kill_9, ""),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

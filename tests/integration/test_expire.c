@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,26 +19,7 @@
 
 static struct test_server server;
 static redisContext *client;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    client = server_connect(&server);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    redisFree(client);
-    server_discard(&server);
-    return 0;
-}
-
-static int empty(void **state) {
-    (void)state;
-    expect_reply(client, "OK", "FLUSHALL");
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {&client}}};
 
 static void a_key_without_expiry_and_one_that_is_missing_are_told_apart(void **state) {
     (void)state;
@@ -215,17 +196,17 @@ static void a_key_made_anew_has_no_expiry_left_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_key_without_expiry_and_one_that_is_missing_are_told_apart, empty),
-        cmocka_unit_test_setup(all_four_units_mean_the_same_moment, empty),
-        cmocka_unit_test_setup(seconds_are_rounded_to_the_nearest, empty),
-        cmocka_unit_test_setup(conditions_decide, empty),
-        cmocka_unit_test_setup(conditions_that_exclude_each_other_are_refused, empty),
-        cmocka_unit_test_setup(a_time_in_the_past_deletes, empty),
-        cmocka_unit_test_setup(times_that_cannot_be_represented_are_refused, empty),
-        cmocka_unit_test_setup(persist_takes_the_expiry_away, empty),
-        cmocka_unit_test_setup(expire_keeps_the_value, empty),
-        cmocka_unit_test_setup(an_expired_key_is_gone_for_every_command, empty),
-        cmocka_unit_test_setup(a_key_made_anew_has_no_expiry_left_over, empty),
+        cmocka_unit_test_setup(a_key_without_expiry_and_one_that_is_missing_are_told_apart, empty_database),
+        cmocka_unit_test_setup(all_four_units_mean_the_same_moment, empty_database),
+        cmocka_unit_test_setup(seconds_are_rounded_to_the_nearest, empty_database),
+        cmocka_unit_test_setup(conditions_decide, empty_database),
+        cmocka_unit_test_setup(conditions_that_exclude_each_other_are_refused, empty_database),
+        cmocka_unit_test_setup(a_time_in_the_past_deletes, empty_database),
+        cmocka_unit_test_setup(times_that_cannot_be_represented_are_refused, empty_database),
+        cmocka_unit_test_setup(persist_takes_the_expiry_away, empty_database),
+        cmocka_unit_test_setup(expire_keeps_the_value, empty_database),
+        cmocka_unit_test_setup(an_expired_key_is_gone_for_every_command, empty_database),
+        cmocka_unit_test_setup(a_key_made_anew_has_no_expiry_left_over, empty_database),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
+#include "server_fixture.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -152,59 +153,49 @@ static bool is_stopped(void *context) {
 }
 
 static void a_server_that_was_stopped_for_a_while_goes_on(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, NULL);
-    struct load *load = load_start(&server);
+    struct own_server *own = *state;
+    struct load *load = load_start(&own->server);
     for (int i = 0; i < STOPS; i++) {
         wait_for_writes(load, LOAD);
-        assert_int_equal(kill(server.pid, SIGSTOP), 0);
-        wait_until(is_stopped, &server, PATIENCE_SECONDS, "the server is stopped");
-        int waiting = server_connect_raw(&server); // the system accepts it for the server
+        assert_int_equal(kill(own->server.pid, SIGSTOP), 0);
+        wait_until(is_stopped, &own->server, PATIENCE_SECONDS, "the server is stopped");
+        int waiting = server_connect_raw(&own->server); // the system accepts it for the server
         raw_send_text(waiting, "PING\r\n");
-        assert_int_equal(kill(server.pid, SIGCONT), 0);
+        assert_int_equal(kill(own->server.pid, SIGCONT), 0);
         raw_expect(waiting, "+PONG\r\n");
         assert_int_equal(close(waiting), 0);
     }
     wait_for_writes(load, LOAD);
     load_end(load);
-    server_kill(&server);
-    server_restart(&server);
+    server_kill(&own->server);
+    own_server_restart(own);
     load_check(load);
-    server_discard(&server);
 }
 
 // --- Shutdown ---
 
-static void shut_down_by_command(struct test_server *server) {
-    redisContext *connection = server_connect(server);
+static void shut_down_by_command(redisContext *connection) {
     redisReply *reply = redisCommand(connection, "SHUTDOWN");
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
         fail_msg("SHUTDOWN: %s", reply->str);
     freeReplyObject(reply);
-    redisFree(connection);
 }
 
 static void a_shutdown_under_load_loses_nothing_that_was_acknowledged(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, NULL);
+    struct own_server *own = *state;
     for (int i = 0; i < SHUTDOWNS; i++) {
-        struct load *load = load_start(&server);
+        struct load *load = load_start(&own->server);
         wait_for_writes(load, LOAD);
         if (i % 2 == 0)
-            shut_down_by_command(&server);
+            shut_down_by_command(own->client);
         else
-            assert_int_equal(kill(server.pid, SIGTERM), 0);
-        assert_int_equal(server_wait_exit(&server), 0);
+            assert_int_equal(kill(own->server.pid, SIGTERM), 0);
+        assert_int_equal(server_wait_exit(&own->server), 0);
         load_end(load);
-        server_restart(&server);
+        own_server_restart(own);
         load_check(load);
-        redisContext *connection = server_connect(&server);
-        expect_text(connection, "OK", "FLUSHALL");
-        redisFree(connection);
+        expect_text(own->client, "OK", "FLUSHALL");
     }
-    server_discard(&server);
 }
 
 // --- Log rotation ---
@@ -311,8 +302,8 @@ static void a_log_that_is_rotated_under_load_has_every_line(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_server_that_was_stopped_for_a_while_goes_on),
-        cmocka_unit_test(a_shutdown_under_load_loses_nothing_that_was_acknowledged),
+        own_server_test(a_server_that_was_stopped_for_a_while_goes_on, ""),
+        own_server_test(a_shutdown_under_load_loses_nothing_that_was_acknowledged, ""),
         cmocka_unit_test(a_log_that_is_rotated_under_load_has_every_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,26 +20,7 @@
 
 static struct test_server server;
 static redisContext *client;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, "workers 4");
-    client = server_connect(&server);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    redisFree(client);
-    server_discard(&server);
-    return 0;
-}
-
-static int empty(void **state) {
-    (void)state;
-    expect_reply(client, "OK", "FLUSHALL");
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, "workers 4", {&client}}};
 
 static void deleting_tells_how_many_keys_there_were(void **state) {
     (void)state;
@@ -312,27 +293,27 @@ static void renames_by_many_at_once_lose_and_double_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(deleting_tells_how_many_keys_there_were, empty),
-        cmocka_unit_test_setup(a_key_named_twice_is_deleted_once, empty),
-        cmocka_unit_test_setup(exists_and_touch_count_a_key_as_often_as_it_is_named, empty),
-        cmocka_unit_test_setup(keys_may_hold_any_byte_and_be_empty, empty),
-        cmocka_unit_test_setup(type_names_the_type, empty),
-        cmocka_unit_test_setup(rename_takes_value_and_expiry_along, empty),
-        cmocka_unit_test_setup(rename_needs_a_source, empty),
-        cmocka_unit_test_setup(renaming_a_key_to_itself_changes_nothing, empty),
-        cmocka_unit_test_setup(renamenx_leaves_a_key_that_is_there, empty),
-        cmocka_unit_test_setup(copy_takes_value_and_expiry_along, empty),
-        cmocka_unit_test_setup(copy_replaces_only_when_told_to, empty),
-        cmocka_unit_test_setup(copy_refuses_other_databases_and_nonsense, empty),
-        cmocka_unit_test_setup(there_is_no_database_to_move_to, empty),
-        cmocka_unit_test_setup(object_answers_as_redis_would, empty),
-        cmocka_unit_test_setup(keys_lists_what_matches, empty),
-        cmocka_unit_test_setup(randomkey_finds_only_keys_that_live, empty),
-        cmocka_unit_test_setup(randomkey_finds_every_key_in_the_end, empty),
-        cmocka_unit_test_setup(flushing_deletes_everything, empty),
-        cmocka_unit_test_setup(dbsize_is_exact, empty),
-        cmocka_unit_test_setup(dbsize_scan_counts_in_the_background_for_info, empty),
-        cmocka_unit_test_setup(renames_by_many_at_once_lose_and_double_nothing, empty),
+        cmocka_unit_test_setup(deleting_tells_how_many_keys_there_were, empty_database),
+        cmocka_unit_test_setup(a_key_named_twice_is_deleted_once, empty_database),
+        cmocka_unit_test_setup(exists_and_touch_count_a_key_as_often_as_it_is_named, empty_database),
+        cmocka_unit_test_setup(keys_may_hold_any_byte_and_be_empty, empty_database),
+        cmocka_unit_test_setup(type_names_the_type, empty_database),
+        cmocka_unit_test_setup(rename_takes_value_and_expiry_along, empty_database),
+        cmocka_unit_test_setup(rename_needs_a_source, empty_database),
+        cmocka_unit_test_setup(renaming_a_key_to_itself_changes_nothing, empty_database),
+        cmocka_unit_test_setup(renamenx_leaves_a_key_that_is_there, empty_database),
+        cmocka_unit_test_setup(copy_takes_value_and_expiry_along, empty_database),
+        cmocka_unit_test_setup(copy_replaces_only_when_told_to, empty_database),
+        cmocka_unit_test_setup(copy_refuses_other_databases_and_nonsense, empty_database),
+        cmocka_unit_test_setup(there_is_no_database_to_move_to, empty_database),
+        cmocka_unit_test_setup(object_answers_as_redis_would, empty_database),
+        cmocka_unit_test_setup(keys_lists_what_matches, empty_database),
+        cmocka_unit_test_setup(randomkey_finds_only_keys_that_live, empty_database),
+        cmocka_unit_test_setup(randomkey_finds_every_key_in_the_end, empty_database),
+        cmocka_unit_test_setup(flushing_deletes_everything, empty_database),
+        cmocka_unit_test_setup(dbsize_is_exact, empty_database),
+        cmocka_unit_test_setup(dbsize_scan_counts_in_the_background_for_info, empty_database),
+        cmocka_unit_test_setup(renames_by_many_at_once_lose_and_double_nothing, empty_database),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }

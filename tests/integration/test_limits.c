@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
+#include "server_fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,27 +53,22 @@ static bool is_served(void *context) {
 }
 
 static void a_connection_too_many_is_told_so_and_closed(void **state) {
-    (void)state;
-    struct test_server server;
+    struct own_server *own = *state;
     int fds[3];
-    server_start(&server, "maxclients 4");
-    redisContext *connection = server_connect(&server);
-    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the harness' connection is closed");
+    wait_until(one_is_connected, own->client, PATIENCE_SECONDS, "the harness' connection is closed");
     for (int i = 0; i < 3; i++) {
-        fds[i] = server_connect_raw(&server);
+        fds[i] = server_connect_raw(&own->server);
         raw_send_text(fds[i], "PING\r\n");
         raw_expect(fds[i], "+PONG\r\n");
     }
-    int one_too_many = server_connect_raw(&server);
+    int one_too_many = server_connect_raw(&own->server);
     raw_expect_last_words(one_too_many, "-ERR max number of clients reached\r\n");
-    assert_int_equal(server_info_number(connection, "stats", "rejected_connections"), 1);
+    assert_int_equal(server_info_number(own->client, "stats", "rejected_connections"), 1);
     assert_int_equal(close(fds[0]), 0);
-    wait_until(is_served, &server, PATIENCE_SECONDS, "a place that became free is given away");
+    wait_until(is_served, &own->server, PATIENCE_SECONDS, "a place that became free is given away");
     assert_int_equal(close(one_too_many), 0);
     assert_int_equal(close(fds[1]), 0);
     assert_int_equal(close(fds[2]), 0);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 struct busy_and_idle {
@@ -88,53 +84,47 @@ static bool idle_one_is_closed(void *context) {
 }
 
 static void idle_connections_are_closed_and_busy_ones_are_not(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "timeout 1");
-    struct busy_and_idle both = {server_connect(&server), server_connect_raw(&server)};
+    struct own_server *own = *state;
+    struct busy_and_idle both = {own->client, server_connect_raw(&own->server)};
     wait_until(idle_one_is_closed, &both, PATIENCE_SECONDS, "the idle connection is closed");
-    server_wait_log(&server, "idle for");
+    server_wait_log(&own->server, "idle for");
     expect_text(both.busy, "PONG", "PING");
-    redisFree(both.busy);
     assert_int_equal(close(both.idle), 0);
-    server_discard(&server);
 }
 
-static void allow_descriptors(rlim_t wanted) {
+// Before the servers are started, which inherit it.
+static int allow_descriptors(void **state) {
+    const rlim_t wanted = IDLE_CONNECTIONS + 10000;
     struct rlimit limit;
+    (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_max < wanted)
         limit.rlim_max = wanted; // root may
     if (limit.rlim_cur < wanted)
         limit.rlim_cur = wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        fail_msg("this test needs %lu file descriptors: %s", (unsigned long)wanted, strerror(errno));
+        fail_msg("these tests need %lu file descriptors: %s", (unsigned long)wanted, strerror(errno));
+    return 0;
 }
 
 static void idle_connections_are_cheap(void **state) {
-    (void)state;
-    struct test_server server;
+    struct own_server *own = *state;
     static int fds[IDLE_CONNECTIONS];
-    allow_descriptors(IDLE_CONNECTIONS + 10000);
-    server_start(&server, "maxclients 11000");
-    redisContext *connection = server_connect(&server);
-    expect_text(connection, "PONG", "PING");
-    int64_t before = resident_bytes(&server);
+    expect_text(own->client, "PONG", "PING");
+    int64_t before = resident_bytes(&own->server);
     for (int i = 0; i < IDLE_CONNECTIONS; i++)
-        fds[i] = server_connect_raw(&server);
+        fds[i] = server_connect_raw(&own->server);
     for (int i = 0; i < IDLE_CONNECTIONS; i++)
         raw_send_text(fds[i], "PING\r\n");
     for (int i = 0; i < IDLE_CONNECTIONS; i++)
         raw_expect(fds[i], "+PONG\r\n");
-    int64_t grown = resident_bytes(&server) - before;
+    int64_t grown = resident_bytes(&own->server) - before;
     print_message("%d connections: %lld KiB\n", IDLE_CONNECTIONS, (long long)grown >> 10);
     assert_true(is_sanitized || grown < 100 * mebibyte);
-    expect_text(connection, "PONG", "PING");
+    expect_text(own->client, "PONG", "PING");
     for (int i = 0; i < IDLE_CONNECTIONS; i++)
         assert_int_equal(close(fds[i]), 0);
-    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "all that were closed are gone");
-    redisFree(connection);
-    server_discard(&server);
+    wait_until(one_is_connected, own->client, PATIENCE_SECONDS, "all that were closed are gone");
 }
 
 // --- Replies that nobody reads ---
@@ -189,73 +179,53 @@ static bool much_output_waits(void *context) {
 }
 
 static void unread_replies_are_held_back_and_all_come_in_the_end(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "workers 1");
-    redisContext *connection = server_connect(&server);
-    set_big_value(connection);
-    int64_t before = resident_bytes(&server);
-    int fd = ask_without_reading(&server);
-    wait_until(much_output_waits, connection, PATIENCE_SECONDS, "replies pile up");
+    struct own_server *own = *state;
+    set_big_value(own->client);
+    int64_t before = resident_bytes(&own->server);
+    int fd = ask_without_reading(&own->server);
+    wait_until(much_output_waits, own->client, PATIENCE_SECONDS, "replies pile up");
     for (int i = 0; i < 1000; i++)
-        expect_text(connection, "PONG", "PING");
-    int64_t grown = resident_bytes(&server) - before;
+        expect_text(own->client, "PONG", "PING");
+    int64_t grown = resident_bytes(&own->server) - before;
     print_message("%d MiB unread: %lld MiB\n", BIG_REPLIES, (long long)(grown / mebibyte));
     assert_true(is_sanitized || grown < 200 * mebibyte);
     read_big_replies(fd);
     assert_int_equal(close(fd), 0);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 static void a_client_beyond_its_output_limit_is_closed(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "workers 1\nclient-output-buffer-limit normal 8mb 0 0");
-    redisContext *connection = server_connect(&server);
-    set_big_value(connection);
-    int fd = ask_without_reading(&server);
-    server_wait_log(&server, "client-output-buffer-limit");
-    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the client is gone");
-    expect_integer(connection, BIG_VALUE, "STRLEN big");
+    struct own_server *own = *state;
+    set_big_value(own->client);
+    int fd = ask_without_reading(&own->server);
+    server_wait_log(&own->server, "client-output-buffer-limit");
+    wait_until(one_is_connected, own->client, PATIENCE_SECONDS, "the client is gone");
+    expect_integer(own->client, BIG_VALUE, "STRLEN big");
     assert_int_equal(close(fd), 0);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 static void a_client_long_beyond_its_soft_output_limit_is_closed(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "workers 1\nclient-output-buffer-limit normal 0 8mb 1");
-    redisContext *connection = server_connect(&server);
-    set_big_value(connection);
-    int fd = ask_without_reading(&server);
-    server_wait_log(&server, "client-output-buffer-limit");
-    wait_until(one_is_connected, connection, PATIENCE_SECONDS, "the client is gone");
+    struct own_server *own = *state;
+    set_big_value(own->client);
+    int fd = ask_without_reading(&own->server);
+    server_wait_log(&own->server, "client-output-buffer-limit");
+    wait_until(one_is_connected, own->client, PATIENCE_SECONDS, "the client is gone");
     assert_int_equal(close(fd), 0);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 // --- Requests that are too big ---
 
 static void a_request_beyond_the_query_buffer_limit_ends_its_connection(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "client-query-buffer-limit 1mb");
-    redisContext *connection = server_connect(&server);
-    int fd = server_connect_raw(&server);
+    struct own_server *own = *state;
+    int fd = server_connect_raw(&own->server);
     char *value = calloc(1, BIG_VALUE);
     assert_non_null(value);
     raw_send_text(fd, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$4000000\r\n");
     (void)raw_try_send(fd, value, BIG_VALUE);
     raw_expect_last_words(fd, "-ERR Protocol error");
-    expect_text(connection, "PONG", "PING");
-    expect_integer(connection, 0, "EXISTS a");
+    expect_text(own->client, "PONG", "PING");
+    expect_integer(own->client, 0, "EXISTS a");
     free(value);
     assert_int_equal(close(fd), 0);
-    redisFree(connection);
-    server_discard(&server);
 }
 
 // --- Memory over time ---
@@ -293,42 +263,41 @@ static void run_batch(redisContext *connection, unsigned *seed) {
     }
 }
 
-static int64_t run_many(struct test_server *server, long commands, unsigned *seed) {
-    redisContext *connection = server_connect(server);
+static int64_t run_many(struct own_server *own, long commands, unsigned *seed) {
     for (long done = 0; done < commands; done += BATCH)
-        run_batch(connection, seed);
-    redisFree(connection);
-    return resident_bytes(server);
+        run_batch(own->client, seed);
+    return resident_bytes(&own->server);
 }
 
 // KVFENCE_COMMANDS=10000000 looks longer.
 static void memory_does_not_grow_with_commands(void **state) {
-    (void)state;
-    struct test_server server;
+    struct own_server *own = *state;
     const char *given = getenv("KVFENCE_COMMANDS");
     long commands = given != NULL ? strtol(given, NULL, 10) : COMMANDS / (is_sanitized ? 10 : 1);
     unsigned seed = 1;
-    // Write buffers and caches that are full after the warm-up.
-    server_start(&server, "rocksdb.write_buffer_size 4\nrocksdb.max_write_buffer_number 2\n"
-                          "rocksdb.metadata_block_cache_size 8\nrocksdb.subkey_block_cache_size 8");
-    int64_t before = run_many(&server, commands / 4, &seed);
-    int64_t after = run_many(&server, commands, &seed);
+    int64_t before = run_many(own, commands / 4, &seed);
+    int64_t after = run_many(own, commands, &seed);
     print_message("resident: %lld MiB, after %ld more commands %lld MiB\n", (long long)(before / mebibyte),
                   commands, (long long)(after / mebibyte));
     assert_true(is_sanitized || after - before < 32 * mebibyte);
-    server_discard(&server);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_connection_too_many_is_told_so_and_closed),
-        cmocka_unit_test(idle_connections_are_closed_and_busy_ones_are_not),
-        cmocka_unit_test(idle_connections_are_cheap),
-        cmocka_unit_test(unread_replies_are_held_back_and_all_come_in_the_end),
-        cmocka_unit_test(a_client_beyond_its_output_limit_is_closed),
-        cmocka_unit_test(a_client_long_beyond_its_soft_output_limit_is_closed),
-        cmocka_unit_test(a_request_beyond_the_query_buffer_limit_ends_its_connection),
-        cmocka_unit_test(memory_does_not_grow_with_commands),
+        own_server_test(a_connection_too_many_is_told_so_and_closed, "maxclients 4"),
+        own_server_test(idle_connections_are_closed_and_busy_ones_are_not, "timeout 1"),
+        own_server_test(idle_connections_are_cheap, "maxclients 11000"),
+        own_server_test(unread_replies_are_held_back_and_all_come_in_the_end, "workers 1"),
+        own_server_test(a_client_beyond_its_output_limit_is_closed,
+                        "workers 1\nclient-output-buffer-limit normal 8mb 0 0"),
+        own_server_test(a_client_long_beyond_its_soft_output_limit_is_closed,
+                        "workers 1\nclient-output-buffer-limit normal 0 8mb 1"),
+        own_server_test(a_request_beyond_the_query_buffer_limit_ends_its_connection,
+                        "client-query-buffer-limit 1mb"),
+        // Write buffers and caches that are full after the warm-up.
+        own_server_test(memory_does_not_grow_with_commands,
+                        "rocksdb.write_buffer_size 4\nrocksdb.max_write_buffer_number 2\n"
+                        "rocksdb.metadata_block_cache_size 8\nrocksdb.subkey_block_cache_size 8"),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, allow_descriptors, NULL);
 }

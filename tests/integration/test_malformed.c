@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
+#include "server_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,18 +22,7 @@ enum { PIPELINED = 200000, HALF_CLOSED = 3000, PATIENCE_SECONDS = 30 };
 static const size_t big_value = (size_t)512 << 20;
 
 static struct test_server server;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    return 0;
-}
-
-static int discard(void **state) {
-    (void)state;
-    server_discard(&server);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {NULL}}};
 
 // --- What is no command ---
 
@@ -334,5 +324,5 @@ int main(void) {
         cmocka_unit_test(a_unix_socket_serves),
         cmocka_unit_test(several_addresses_and_ipv6_serve),
     };
-    return cmocka_run_group_tests(tests, start, discard);
+    return RUN_WITH_SERVERS(tests, servers);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,20 +20,10 @@
 
 static struct test_server open_server;   // without a password
 static struct test_server locked_server; // with one
-
-static int start_servers(void **state) {
-    (void)state;
-    server_start(&open_server, NULL);
-    server_start(&locked_server, "requirepass secret");
-    return 0;
-}
-
-static int stop_servers(void **state) {
-    (void)state;
-    server_discard(&open_server);
-    server_discard(&locked_server);
-    return 0;
-}
+static const struct shared_server servers[] = {
+    {&open_server, NULL, {NULL}},
+    {&locked_server, "requirepass secret", {NULL}},
+};
 
 // Sends `text` again and again and reads nothing, until the server has closed the connection (true) or has
 // taken `most` bytes, or nothing more for two seconds (false).
@@ -136,5 +126,5 @@ int main(void) {
         cmocka_unit_test(a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing),
         cmocka_unit_test(what_multi_queues_is_bounded_and_shown),
     };
-    return cmocka_run_group_tests(tests, start_servers, stop_servers);
+    return RUN_WITH_SERVERS(tests, servers);
 }

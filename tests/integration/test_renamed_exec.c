@@ -8,28 +8,13 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 
 #include <string.h>
 
 static struct test_server server;
 static redisContext *client, *operator;
-
-static int start_server(void **state) {
-    (void)state;
-    server_start(&server, "rename-command EXEC RUN");
-    client = server_connect(&server);
-    operator= server_connect(&server);
-    return 0;
-}
-
-static int stop_server(void **state) {
-    (void)state;
-    redisFree(client);
-    redisFree(operator);
-    server_discard(&server);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, "rename-command EXEC RUN", {&client, &operator} } };
 
 static bool a_client_waits(void *context) {
     redisReply *reply = command(context, "CLIENT LIST");
@@ -75,5 +60,5 @@ int main(void) {
         cmocka_unit_test(a_pause_of_writes_holds_it),
         cmocka_unit_test(a_wrong_call_ends_the_transaction_and_nothing_of_it_is_shown_any_more),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return RUN_WITH_SERVERS(tests, servers);
 }

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,24 +21,10 @@
 
 static struct test_server server;
 static redisContext *client;
+static const struct shared_server servers[] = {{&server, "workers 4", {&client}}};
 
-static int start(void **state) {
-    (void)state;
-    server_start(&server, "workers 4");
-    client = server_connect(&server);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    redisFree(client);
-    server_discard(&server);
-    return 0;
-}
-
-static int empty(void **state) {
-    (void)state;
-    expect_reply(client, "OK", "FLUSHALL");
+static int start_empty(void **state) {
+    (void)empty_database(state);
     expect_reply(client, "OK", "CONFIG SET redis-cursor-compatible yes");
     return 0;
 }
@@ -334,21 +320,22 @@ static void a_key_that_lives_through_the_scan_is_returned_whatever_others_do(voi
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_scan_of_nothing_ends_at_once, empty),
-        cmocka_unit_test_setup(a_whole_scan_returns_every_key_once, empty),
-        cmocka_unit_test_setup(count_bounds_what_one_call_returns, empty),
-        cmocka_unit_test_setup(match_and_type_filter, empty),
-        cmocka_unit_test_setup(a_prefix_is_found_without_looking_at_other_keys, empty),
-        cmocka_unit_test_setup(another_pattern_in_the_middle_of_a_scan_is_taken_for_what_is_left, empty),
-        cmocka_unit_test_setup(a_cursor_can_be_used_twice, empty),
-        cmocka_unit_test_setup(a_scan_goes_on_after_its_last_key_was_deleted, empty),
-        cmocka_unit_test_setup(cursors_that_were_never_given_out_are_refused, empty),
-        cmocka_unit_test_setup(nonsense_is_refused, empty),
-        cmocka_unit_test_setup(cursors_are_keys_when_they_need_not_be_numbers, empty),
-        cmocka_unit_test_setup(a_scan_survives_a_change_of_the_kind_of_cursor, empty),
-        cmocka_unit_test_setup(a_scan_of_a_prefix_ends_behind_it_even_among_dead_keys, empty),
-        cmocka_unit_test_setup(dead_keys_count_as_looked_at_and_are_not_returned, empty),
-        cmocka_unit_test_setup(a_key_that_lives_through_the_scan_is_returned_whatever_others_do, empty),
+        cmocka_unit_test_setup(a_scan_of_nothing_ends_at_once, start_empty),
+        cmocka_unit_test_setup(a_whole_scan_returns_every_key_once, start_empty),
+        cmocka_unit_test_setup(count_bounds_what_one_call_returns, start_empty),
+        cmocka_unit_test_setup(match_and_type_filter, start_empty),
+        cmocka_unit_test_setup(a_prefix_is_found_without_looking_at_other_keys, start_empty),
+        cmocka_unit_test_setup(another_pattern_in_the_middle_of_a_scan_is_taken_for_what_is_left,
+                               start_empty),
+        cmocka_unit_test_setup(a_cursor_can_be_used_twice, start_empty),
+        cmocka_unit_test_setup(a_scan_goes_on_after_its_last_key_was_deleted, start_empty),
+        cmocka_unit_test_setup(cursors_that_were_never_given_out_are_refused, start_empty),
+        cmocka_unit_test_setup(nonsense_is_refused, start_empty),
+        cmocka_unit_test_setup(cursors_are_keys_when_they_need_not_be_numbers, start_empty),
+        cmocka_unit_test_setup(a_scan_survives_a_change_of_the_kind_of_cursor, start_empty),
+        cmocka_unit_test_setup(a_scan_of_a_prefix_ends_behind_it_even_among_dead_keys, start_empty),
+        cmocka_unit_test_setup(dead_keys_count_as_looked_at_and_are_not_returned, start_empty),
+        cmocka_unit_test_setup(a_key_that_lives_through_the_scan_is_returned_whatever_others_do, start_empty),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }

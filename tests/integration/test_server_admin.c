@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "server_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,20 +19,7 @@
 
 static struct test_server server;
 static redisContext *connection;
-
-static int start_server(void **state) {
-    (void)state;
-    server_start(&server, NULL);
-    connection = server_connect(&server);
-    return 0;
-}
-
-static int stop_server(void **state) {
-    (void)state;
-    redisFree(connection);
-    server_discard(&server);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, NULL, {&connection}}};
 
 // --- Small ones ---
 
@@ -92,7 +79,7 @@ static bool exists_in_backup(const char *name) {
 }
 
 static void a_backup_is_a_database_with_the_data_of_its_time(void **state) {
-    (void)state;
+    struct own_server *own = *state;
     expect_text(connection, "OK", "SET saved then");
     expect_text(connection, "OK", "SAVE");
     expect_text(connection, "OK", "SET saved later");
@@ -100,18 +87,13 @@ static void a_backup_is_a_database_with_the_data_of_its_time(void **state) {
     assert_false(exists_in_backup(".tmp"));
     assert_false(exists_in_backup(".old"));
 
-    struct test_server copy;
     char move[512];
-    server_start(&copy, NULL);
-    server_stop(&copy);
-    (void)snprintf(move, sizeof(move), "rm -rf %s/db && cp -r %s/backup %s/db", copy.directory,
-                   server.directory, copy.directory);
+    server_stop(&own->server);
+    (void)snprintf(move, sizeof(move), "rm -rf %s/db && cp -r %s/backup %s/db", own->server.directory,
+                   server.directory, own->server.directory);
     assert_int_equal(system(move), 0);
-    server_restart(&copy);
-    redisContext *other = server_connect(&copy);
-    expect_text(other, "then", "GET saved");
-    redisFree(other);
-    server_discard(&copy);
+    own_server_restart(own);
+    expect_text(own->client, "then", "GET saved");
 }
 
 static void a_new_backup_takes_the_place_of_the_old_one(void **state) {
@@ -139,84 +121,62 @@ static void backups_can_be_deleted(void **state) {
 
 // A wrong backup-dir must not cost an operator other files.
 static void a_directory_with_other_files_is_not_taken_for_a_backup(void **state) {
-    (void)state;
-    struct test_server other;
+    struct own_server *own = *state;
     char path[256];
-    server_start(&other, NULL);
-    redisContext *operator= server_connect(&other);
-    expect_text(operator, "OK", "SAVE");
-    (void)snprintf(path, sizeof(path), "%s/backup/letter", other.directory);
+    expect_text(own->client, "OK", "SAVE");
+    (void)snprintf(path, sizeof(path), "%s/backup/letter", own->server.directory);
     FILE *file = fopen(path, "we");
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
-    expect_text(operator, "OK", "FLUSHBACKUP");
-    wait_until(no_backup_is_running, operator, 20, "the backup is deleted");
+    expect_text(own->client, "OK", "FLUSHBACKUP");
+    wait_until(no_backup_is_running, own->client, 20, "the backup is deleted");
     assert_int_equal(access(path, F_OK), 0);
-    server_wait_log(&other, "there is more in the directory than a backup");
-    redisFree(operator);
-    server_discard(&other);
+    server_wait_log(&own->server, "there is more in the directory than a backup");
 }
 
 static void a_backup_that_cannot_be_made_is_told(void **state) {
-    (void)state;
-    struct test_server other;
-    server_start(&other, "backup-dir /proc/no-such-place/backup");
-    redisContext *operator= server_connect(&other);
-    expect_error(operator, "ERR The backup could not be made", "SAVE");
-    redisReply *reply = command(operator, "INFO persistence");
+    struct own_server *own = *state;
+    expect_error(own->client, "ERR The backup could not be made", "SAVE");
+    redisReply *reply = command(own->client, "INFO persistence");
     assert_non_null(strstr(reply->str, "last_bgsave_status:err"));
     freeReplyObject(reply);
-    expect_text(operator, "PONG", "PING");
-    redisFree(operator);
-    server_discard(&other);
+    expect_text(own->client, "PONG", "PING");
 }
 
 // --- SHUTDOWN ---
 
 static void shutdown_ends_the_process_and_keeps_the_data(void **state) {
-    (void)state;
+    struct own_server *own = *state;
     static const char *const forms[] = {"SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE NOW FORCE"};
-    struct test_server other;
-    server_start(&other, NULL);
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        redisContext *operator= server_connect(&other);
-        expect_text(operator, "OK", "SET kept %d", (int)i);
-        assert_null(redisCommand(operator, forms[i]));
-        assert_int_equal(operator->err, REDIS_ERR_EOF); // closed, without a reply
-        redisFree(operator);
-        assert_int_equal(server_wait_exit(&other), 0);
-        server_restart(&other);
-        operator= server_connect(&other);
+        expect_text(own->client, "OK", "SET kept %d", (int)i);
+        assert_null(redisCommand(own->client, forms[i]));
+        assert_int_equal(own->client->err, REDIS_ERR_EOF); // closed, without a reply
+        assert_int_equal(server_wait_exit(&own->server), 0);
+        own_server_restart(own);
         char wanted[8];
         (void)snprintf(wanted, sizeof(wanted), "%d", (int)i);
-        expect_text(operator, wanted, "GET kept");
-        redisFree(operator);
+        expect_text(own->client, wanted, "GET kept");
     }
-    server_discard(&other);
 }
 
 // Workers look at each other's counters and wait for backups while all of that is being closed.
 static void shutdown_while_others_work_ends_cleanly(void **state) {
-    (void)state;
+    struct own_server *own = *state;
     enum { OTHERS = 8, COMMANDS = 100 };
-    struct test_server other;
     redisContext *others[OTHERS];
-    server_start(&other, NULL);
-    redisContext *operator= server_connect(&other);
     for (size_t i = 0; i < OTHERS; i++) {
         int done = 0;
-        others[i] = server_connect(&other);
+        others[i] = server_connect(&own->server);
         for (int n = 0; n < COMMANDS; n++)
             assert_int_equal(redisAppendCommand(others[i], n % 10 == 9 ? "SAVE" : "INFO"), REDIS_OK);
         while (done == 0)
             assert_int_equal(redisBufferWrite(others[i], &done), REDIS_OK);
     }
-    assert_null(redisCommand(operator, "SHUTDOWN"));
-    assert_int_equal(server_wait_exit(&other), 0);
+    assert_null(redisCommand(own->client, "SHUTDOWN"));
+    assert_int_equal(server_wait_exit(&own->server), 0);
     for (size_t i = 0; i < OTHERS; i++)
         redisFree(others[i]);
-    redisFree(operator);
-    server_discard(&other);
 }
 
 static void shutdown_refuses_what_it_does_not_understand(void **state) {
@@ -384,13 +344,13 @@ int main(void) {
         cmocka_unit_test(role_is_master_at_the_latest_sequence),
         cmocka_unit_test(lolwut_tells_the_versions),
         cmocka_unit_test(the_database_can_be_compacted_and_flushed),
-        cmocka_unit_test(a_backup_is_a_database_with_the_data_of_its_time),
+        own_server_test(a_backup_is_a_database_with_the_data_of_its_time, ""),
         cmocka_unit_test(a_new_backup_takes_the_place_of_the_old_one),
         cmocka_unit_test(backups_can_be_deleted),
-        cmocka_unit_test(a_directory_with_other_files_is_not_taken_for_a_backup),
-        cmocka_unit_test(a_backup_that_cannot_be_made_is_told),
-        cmocka_unit_test(shutdown_ends_the_process_and_keeps_the_data),
-        cmocka_unit_test(shutdown_while_others_work_ends_cleanly),
+        own_server_test(a_directory_with_other_files_is_not_taken_for_a_backup, ""),
+        own_server_test(a_backup_that_cannot_be_made_is_told, "backup-dir /proc/no-such-place/backup"),
+        own_server_test(shutdown_ends_the_process_and_keeps_the_data, ""),
+        own_server_test(shutdown_while_others_work_ends_cleanly, ""),
         cmocka_unit_test(shutdown_refuses_what_it_does_not_understand),
         cmocka_unit_test(slow_commands_are_noted_newest_first),
         cmocka_unit_test(the_slow_log_refuses_what_it_does_not_understand),
@@ -400,5 +360,5 @@ int main(void) {
         cmocka_unit_test(memory_is_described),
         cmocka_unit_test(debug_helps_tests),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return RUN_WITH_SERVERS(tests, servers);
 }

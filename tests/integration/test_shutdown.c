@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "inner_server.h"
 #include "server/background.h"
+#include "server_fixture.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -113,25 +113,20 @@ static void check_acknowledged(redisContext *connection, const struct busy_clien
 }
 
 static void ending_under_load_is_clean_and_loses_no_acknowledged_write(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "workers 4");
+    struct own_server *own = *state;
     for (int round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < CLIENTS; i++)
-            start_client(&server, i);
+            start_client(&own->server, i);
         wait_until(all_are_busy, NULL, 60, "all clients are busy");
-        server_stop(&server);
+        server_stop(&own->server);
         for (size_t i = 0; i < CLIENTS; i++) {
             assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
             redisFree(clients[i].connection);
         }
-        server_restart(&server);
-        redisContext *connection = server_connect(&server);
+        own_server_restart(own);
         for (size_t i = 0; i < WRITERS; i++)
-            check_acknowledged(connection, &clients[i]);
-        redisFree(connection);
+            check_acknowledged(own->client, &clients[i]);
     }
-    server_discard(&server);
 }
 
 // --- A compaction ---
@@ -140,11 +135,10 @@ enum { VALUES = 200, VALUE_SIZE = 100000, COMPACTION_SECONDS = VALUES * VALUE_SI
 
 // Twenty megabytes that cannot be compressed, which a server that may write one a second takes long to
 // compact.
-static void fill_database(struct test_server *server) {
+static void fill_database(redisContext *connection) {
     char key[32];
     char *value = malloc(VALUE_SIZE);
     assert_non_null(value);
-    redisContext *connection = server_connect(server);
     for (int i = 0; i < VALUES; i++) {
         assert_int_equal(getrandom(value, VALUE_SIZE, 0), VALUE_SIZE);
         (void)snprintf(key, sizeof(key), "big:%d", i);
@@ -156,42 +150,33 @@ static void fill_database(struct test_server *server) {
         freeReplyObject(reply);
     }
     expect_text(connection, "OK", "SAVE"); // writes the tables
-    redisFree(connection);
     free(value);
 }
 
-static void restart_slow(struct test_server *server) {
+static void restart_slow(struct own_server *own) {
     char path[256];
-    server_stop(server);
-    (void)snprintf(path, sizeof(path), "%s/kvfence.conf", server->directory);
+    (void)snprintf(path, sizeof(path), "%s/kvfence.conf", own->server.directory);
     FILE *file = fopen(path, "ae");
     assert_non_null(file);
     assert_true(fputs("max-io-mb 1\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
-    server_restart(server);
+    own_server_restart(own);
 }
 
 static void neither_a_backup_nor_the_end_waits_for_a_compaction(void **state) {
-    (void)state;
-    struct test_server server;
-    server_start(&server, "rocksdb.rate_limiter_auto_tuned no");
-    fill_database(&server);
-    restart_slow(&server);
-    redisContext *connection = server_connect(&server);
-    expect_text(connection, "OK", "COMPACT");
-    server_wait_log(&server, "compacting the database");
+    struct own_server *own = *state;
+    fill_database(own->client);
+    restart_slow(own);
+    expect_text(own->client, "OK", "COMPACT");
+    server_wait_log(&own->server, "compacting the database");
     time_t begun = time(NULL);
-    expect_text(connection, "OK", "SAVE");
-    assert_false(server_log_contains(&server, "the database is compacted"));
-    server_stop(&server);
+    expect_text(own->client, "OK", "SAVE");
+    assert_false(server_log_contains(&own->server, "the database is compacted"));
+    server_stop(&own->server);
     assert_true(time(NULL) - begun < COMPACTION_SECONDS / 2);
-    assert_true(server_log_contains(&server, "the compaction is given up"));
-    redisFree(connection);
-    server_restart(&server);
-    connection = server_connect(&server);
-    expect_integer(connection, VALUE_SIZE, "STRLEN big:0");
-    redisFree(connection);
-    server_discard(&server);
+    assert_true(server_log_contains(&own->server, "the compaction is given up"));
+    own_server_restart(own);
+    expect_integer(own->client, VALUE_SIZE, "STRLEN big:0");
 }
 
 // --- One thing at a time ---
@@ -264,8 +249,9 @@ static void what_waits_behind_save_does_not_run_any_more(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ending_under_load_is_clean_and_loses_no_acknowledged_write),
-        cmocka_unit_test(neither_a_backup_nor_the_end_waits_for_a_compaction),
+        own_server_test(ending_under_load_is_clean_and_loses_no_acknowledged_write, "workers 4"),
+        own_server_test(neither_a_backup_nor_the_end_waits_for_a_compaction,
+                        "rocksdb.rate_limiter_auto_tuned no"),
         cmocka_unit_test(what_waits_behind_save_does_not_run_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

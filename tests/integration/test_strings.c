@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,26 +25,7 @@
 
 static struct test_server server;
 static redisContext *client;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, "workers 4");
-    client = server_connect(&server);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    redisFree(client);
-    server_discard(&server);
-    return 0;
-}
-
-static int empty(void **state) {
-    (void)state;
-    expect_reply(client, "OK", "FLUSHALL");
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, "workers 4", {&client}}};
 
 static void expect_ttl(long long at_least, long long at_most, const char *key) {
     long long milliseconds = reply_integer_of(client, "PTTL %s", key);
@@ -408,32 +389,32 @@ static void strings_are_there_after_a_restart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(set_and_get_keep_every_byte, empty),
-        cmocka_unit_test_setup(set_obeys_its_conditions, empty),
-        cmocka_unit_test_setup(set_with_get_tells_the_old_value, empty),
-        cmocka_unit_test_setup(set_takes_an_expiry_in_four_ways, empty),
-        cmocka_unit_test_setup(a_key_set_to_die_in_the_past_is_gone, empty),
-        cmocka_unit_test_setup(set_refuses_options_that_do_not_go_together, empty),
-        cmocka_unit_test_setup(expiry_times_must_make_sense, empty),
-        cmocka_unit_test_setup(setnx_setex_psetex_and_getset_are_forms_of_set, empty),
-        cmocka_unit_test_setup(getdel_takes_the_key_away, empty),
-        cmocka_unit_test_setup(getex_changes_only_the_expiry, empty),
-        cmocka_unit_test_setup(append_makes_and_lengthens, empty),
-        cmocka_unit_test_setup(getrange_counts_from_both_ends, empty),
-        cmocka_unit_test_setup(setrange_overwrites_and_fills_up, empty),
-        cmocka_unit_test_setup(strings_do_not_grow_over_the_limit, empty),
-        cmocka_unit_test_setup(numbers_count_up_and_down, empty),
-        cmocka_unit_test_setup(numbers_do_not_overflow, empty),
-        cmocka_unit_test_setup(what_is_no_number_is_not_counted, empty),
-        cmocka_unit_test_setup(incrbyfloat_prints_as_redis_does, empty),
-        cmocka_unit_test_setup(mset_and_mget_work_on_many_keys, empty),
-        cmocka_unit_test_setup(lcs_answers_in_three_forms, empty),
-        cmocka_unit_test_setup(lcs_refuses_a_table_over_the_limit, empty),
-        cmocka_unit_test_setup(cas_sets_and_cad_deletes_what_is_as_expected, empty),
-        cmocka_unit_test_setup(string_commands_see_each_other_in_a_transaction, empty),
-        cmocka_unit_test_setup(big_values_arrive_whole, empty),
-        cmocka_unit_test_setup(increments_from_many_clients_all_count, empty),
-        cmocka_unit_test_setup(strings_are_there_after_a_restart, empty),
+        cmocka_unit_test_setup(set_and_get_keep_every_byte, empty_database),
+        cmocka_unit_test_setup(set_obeys_its_conditions, empty_database),
+        cmocka_unit_test_setup(set_with_get_tells_the_old_value, empty_database),
+        cmocka_unit_test_setup(set_takes_an_expiry_in_four_ways, empty_database),
+        cmocka_unit_test_setup(a_key_set_to_die_in_the_past_is_gone, empty_database),
+        cmocka_unit_test_setup(set_refuses_options_that_do_not_go_together, empty_database),
+        cmocka_unit_test_setup(expiry_times_must_make_sense, empty_database),
+        cmocka_unit_test_setup(setnx_setex_psetex_and_getset_are_forms_of_set, empty_database),
+        cmocka_unit_test_setup(getdel_takes_the_key_away, empty_database),
+        cmocka_unit_test_setup(getex_changes_only_the_expiry, empty_database),
+        cmocka_unit_test_setup(append_makes_and_lengthens, empty_database),
+        cmocka_unit_test_setup(getrange_counts_from_both_ends, empty_database),
+        cmocka_unit_test_setup(setrange_overwrites_and_fills_up, empty_database),
+        cmocka_unit_test_setup(strings_do_not_grow_over_the_limit, empty_database),
+        cmocka_unit_test_setup(numbers_count_up_and_down, empty_database),
+        cmocka_unit_test_setup(numbers_do_not_overflow, empty_database),
+        cmocka_unit_test_setup(what_is_no_number_is_not_counted, empty_database),
+        cmocka_unit_test_setup(incrbyfloat_prints_as_redis_does, empty_database),
+        cmocka_unit_test_setup(mset_and_mget_work_on_many_keys, empty_database),
+        cmocka_unit_test_setup(lcs_answers_in_three_forms, empty_database),
+        cmocka_unit_test_setup(lcs_refuses_a_table_over_the_limit, empty_database),
+        cmocka_unit_test_setup(cas_sets_and_cad_deletes_what_is_as_expected, empty_database),
+        cmocka_unit_test_setup(string_commands_see_each_other_in_a_transaction, empty_database),
+        cmocka_unit_test_setup(big_values_arrive_whole, empty_database),
+        cmocka_unit_test_setup(increments_from_many_clients_all_count, empty_database),
+        cmocka_unit_test_setup(strings_are_there_after_a_restart, empty_database),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }

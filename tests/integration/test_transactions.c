@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
 #include "reply_text.h"
+#include "server_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,33 +22,7 @@
 static struct test_server server;
 static redisContext *client;
 static redisContext *other;
-
-static int start(void **state) {
-    (void)state;
-    server_start(&server, "workers 4");
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    server_discard(&server);
-    return 0;
-}
-
-static int connect_both(void **state) {
-    (void)state;
-    client = server_connect(&server);
-    other = server_connect(&server);
-    expect_reply(client, "OK", "FLUSHALL");
-    return 0;
-}
-
-static int disconnect_both(void **state) {
-    (void)state;
-    redisFree(client);
-    redisFree(other);
-    return 0;
-}
+static const struct shared_server servers[] = {{&server, "workers 4", {&client, &other}}};
 
 static void queued_commands_run_at_exec_and_not_before(void **state) {
     (void)state;
@@ -467,42 +441,28 @@ static void clients_that_need_the_same_keys_do_not_wait_for_ever(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(queued_commands_run_at_exec_and_not_before, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(a_transaction_may_be_empty, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(discard_forgets_the_queue, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(what_is_out_of_place_is_refused, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(a_command_that_cannot_be_queued_aborts_the_transaction, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(a_command_that_fails_leaves_the_others_done, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(commands_see_what_earlier_ones_of_the_transaction_did, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(flushall_in_a_transaction_deletes_what_was_there_and_nothing_later,
-                                        connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(watch_aborts_exec_exactly_when_the_key_was_changed, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(the_clients_own_write_between_watch_and_multi_counts, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(a_key_made_after_it_was_watched_aborts, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(a_watched_key_that_expires_aborts, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(exec_discard_and_unwatch_end_all_watches, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(an_aborted_transaction_ends_its_watches, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(unwatch_in_a_transaction_comes_too_late_for_it, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(a_client_that_leaves_takes_its_watches_and_its_queue_along,
-                                        connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(increments_guarded_by_watch_lose_none, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(plain_writes_do_not_slip_between_watch_and_exec, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(what_was_read_after_watch_is_what_exec_finds, connect_both,
-                                        disconnect_both),
-        cmocka_unit_test_setup_teardown(nobody_sees_half_of_a_transaction, connect_both, disconnect_both),
-        cmocka_unit_test_setup_teardown(clients_that_need_the_same_keys_do_not_wait_for_ever, connect_both,
-                                        disconnect_both),
+        cmocka_unit_test_setup(queued_commands_run_at_exec_and_not_before, empty_database),
+        cmocka_unit_test_setup(a_transaction_may_be_empty, empty_database),
+        cmocka_unit_test_setup(discard_forgets_the_queue, empty_database),
+        cmocka_unit_test_setup(what_is_out_of_place_is_refused, empty_database),
+        cmocka_unit_test_setup(a_command_that_cannot_be_queued_aborts_the_transaction, empty_database),
+        cmocka_unit_test_setup(a_command_that_fails_leaves_the_others_done, empty_database),
+        cmocka_unit_test_setup(commands_see_what_earlier_ones_of_the_transaction_did, empty_database),
+        cmocka_unit_test_setup(flushall_in_a_transaction_deletes_what_was_there_and_nothing_later,
+                               empty_database),
+        cmocka_unit_test_setup(watch_aborts_exec_exactly_when_the_key_was_changed, empty_database),
+        cmocka_unit_test_setup(the_clients_own_write_between_watch_and_multi_counts, empty_database),
+        cmocka_unit_test_setup(a_key_made_after_it_was_watched_aborts, empty_database),
+        cmocka_unit_test_setup(a_watched_key_that_expires_aborts, empty_database),
+        cmocka_unit_test_setup(exec_discard_and_unwatch_end_all_watches, empty_database),
+        cmocka_unit_test_setup(an_aborted_transaction_ends_its_watches, empty_database),
+        cmocka_unit_test_setup(unwatch_in_a_transaction_comes_too_late_for_it, empty_database),
+        cmocka_unit_test_setup(a_client_that_leaves_takes_its_watches_and_its_queue_along, empty_database),
+        cmocka_unit_test_setup(increments_guarded_by_watch_lose_none, empty_database),
+        cmocka_unit_test_setup(plain_writes_do_not_slip_between_watch_and_exec, empty_database),
+        cmocka_unit_test_setup(what_was_read_after_watch_is_what_exec_finds, empty_database),
+        cmocka_unit_test_setup(nobody_sees_half_of_a_transaction, empty_database),
+        cmocka_unit_test_setup(clients_that_need_the_same_keys_do_not_wait_for_ever, empty_database),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_WITH_SERVERS(tests, servers);
 }
