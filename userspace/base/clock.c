@@ -21,8 +21,12 @@ wall_ms_t clock_wall_ms(void) {
 }
 
 int64_t clock_wall_us(void) {
+    return clock_wall_ns() / 1000;
+}
+
+int64_t clock_wall_ns(void) {
     struct timespec now = read_clock(CLOCK_REALTIME);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 uint64_t clock_duration_us(void) {

@@ -21,6 +21,7 @@ typedef int64_t wall_ms_t;
 boot_ns_t clock_boot(void);
 wall_ms_t clock_wall_ms(void);
 int64_t clock_wall_us(void);
+int64_t clock_wall_ns(void);
 
 // CLOCK_MONOTONIC microseconds, only for differences: how long a command took.
 uint64_t clock_duration_us(void);

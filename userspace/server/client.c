@@ -33,6 +33,10 @@ void client_block(struct client *client) {
     client_show(client, SHOWN_BLOCKED, true);
 }
 
+boot_ns_t client_command_arrived(struct client *client, const struct wall_reading *now) {
+    return arrival_of_command(&client->arrival, request_parser_following(client->parser), now);
+}
+
 void client_unblock(struct client *client) {
     client_show(client, SHOWN_BLOCKED, false);
     worker_resume_client(client->worker, client);

@@ -7,6 +7,7 @@
 #define KVFENCE_SERVER_CLIENT_H
 
 #include "base/clock.h"
+#include "server/arrival.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/hash_map.h"
@@ -38,6 +39,9 @@ struct client {
     struct event *read_event;
     struct event *write_event;
     struct request_parser *parser;
+    struct arrival arrival;
+    bool sends_heartbeats; // has sent one: the worker looks at its socket at short intervals
+    struct client *heartbeat_previous, *heartbeat_next; // the worker's list of those
     struct reply reply;
     struct transaction *transaction; // NULL until MULTI or WATCH
     enum client_wait wait;
@@ -107,6 +111,9 @@ void client_kill(struct client *client);
 
 // The running command's reply comes later: no more of this client's commands run until client_unblock().
 void client_block(struct client *client);
+// On the client's worker, in its command: when that command's bytes reached this host.
+boot_ns_t client_command_arrived(struct client *client, const struct wall_reading *now);
+
 // On the client's worker: the reply has been written; goes on with its input.
 void client_unblock(struct client *client);
 

@@ -120,13 +120,14 @@ static bool add_events(struct client *client) {
            event_add(client->read_event, NULL) == 0;
 }
 
-struct client *connection_open(struct worker *worker, int fd, bool is_unix_socket) {
+struct client *connection_open(struct worker *worker, const struct accepted_socket *accepted) {
     struct client *client = memory_allocate_zeroed(1, sizeof(*client));
     struct server *server = worker_server(worker);
-    client->fd = fd;
+    client->fd = accepted->fd;
     client->worker = worker;
     client->server = server;
-    client->is_unix_socket = is_unix_socket;
+    client->is_unix_socket = accepted->is_unix_socket;
+    arrival_begin(&client->arrival, accepted->known_empty);
     client->reply.protocol = 2;
     client->parser = request_parser_open();
     client->id = atomic_fetch_add(&server->next_client_id, 1) + 1;
@@ -135,7 +136,7 @@ struct client *connection_open(struct worker *worker, int fd, bool is_unix_socke
     client->multi_shown = CLIENT_NOT_IN_MULTI;
     client->protocol_shown = 2;
     client->authenticated = !config_text_is_set(server->config, CONFIG_REQUIREPASS);
-    client_show(client, SHOWN_UNIX, is_unix_socket);
+    client_show(client, SHOWN_UNIX, client->is_unix_socket);
     describe_addresses(client);
     configure_socket(client);
     register_client(client);
@@ -284,13 +285,14 @@ static ssize_t read_some(struct client *client) {
             errno = ENOMEM;
             return -1;
         }
-        ssize_t count = read(client->fd, to, room < READ_MAX ? room : READ_MAX);
+        ssize_t count = arrival_receive(&client->arrival, client->fd, to, room < READ_MAX ? room : READ_MAX,
+                                        request_parser_pending(client->parser));
         if (count > 0)
             request_parser_filled(client->parser, (size_t)count);
         return count;
     }
     struct bytes scratch = worker_scratch(client->worker, &to);
-    ssize_t count = read(client->fd, to, scratch.length);
+    ssize_t count = arrival_receive(&client->arrival, client->fd, to, scratch.length, 0);
     if (count > 0)
         request_parser_attach(client->parser, scratch.data, (size_t)count);
     return count;

@@ -10,9 +10,16 @@
 
 struct worker;
 
+// A socket as the listener hands it over.
+struct accepted_socket {
+    int fd;
+    bool is_unix_socket;
+    boot_ns_t known_empty; // the client had not connected yet, so none of its bytes had come
+};
+
 // Takes over the socket, registers the client and starts reading. NULL if that fails; the socket is closed
 // then.
-struct client *connection_open(struct worker *worker, int fd, bool is_unix_socket);
+struct client *connection_open(struct worker *worker, const struct accepted_socket *accepted);
 // Closes the socket, ends its watches, unregisters and frees.
 void connection_close(struct client *client);
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "server/connection.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -21,13 +22,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SOCKETS_MAX = 32, ACCEPTS_AT_ONCE = 256, RETRY_MS = 100 };
+enum { SOCKETS_MAX = 32, ACCEPTS_AT_ONCE = 256, RETRY_MS = 100, LOOK_MS = 50 };
 
 struct listening_socket {
     struct listener *listener;
     int fd;
     bool is_unix_socket;
     struct event *event;
+    boot_ns_t known_empty; // nobody whom we have not accepted was connected then
 };
 
 struct listener {
@@ -39,6 +41,7 @@ struct listener {
     int stop_fd;
     struct event *stop_event;
     struct event *retry_event;
+    struct event *look_event;
     pthread_t thread;
     bool thread_started;
     bool out_of_descriptors;
@@ -62,15 +65,15 @@ static void turn_away(struct server *server, int fd) {
     atomic_fetch_add(&server->connections_rejected, 1);
 }
 
-static void welcome(struct server *server, int fd, bool is_unix_socket) {
+static void welcome(struct server *server, const struct accepted_socket *accepted) {
     uint64_t limit = (uint64_t)config_integer(server->config, CONFIG_MAXCLIENTS);
     atomic_fetch_add(&server->connections_received, 1);
     if (atomic_load(&server->connected_clients) >= limit) {
-        turn_away(server, fd);
+        turn_away(server, accepted->fd);
         return;
     }
     atomic_fetch_add(&server->connected_clients, 1);
-    worker_adopt(least_busy(server), fd, is_unix_socket);
+    worker_adopt(least_busy(server), accepted);
 }
 
 // Without descriptors accept() fails at once again and again: stop asking for a moment.
@@ -94,22 +97,38 @@ static void on_retry(evutil_socket_t fd, short what, void *argument) {
         (void)event_add(listener->sockets[i].event, NULL);
 }
 
-static void on_connection(evutil_socket_t fd, short what, void *argument) {
-    (void)what;
-    struct listening_socket *socket = argument;
+static void accept_waiting(struct listening_socket *socket) {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        boot_ns_t before = clock_boot();
         // cppcheck-suppress nullPointer ; the address may be left out
-        int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (accepted >= 0) {
+        int fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
             socket->listener->out_of_descriptors = false;
-            welcome(socket->listener->server, accepted, socket->is_unix_socket);
+            welcome(socket->listener->server,
+                    &(struct accepted_socket){fd, socket->is_unix_socket, socket->known_empty});
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             rest(socket->listener, errno);
             return;
         } else if (errno == EAGAIN) {
+            socket->known_empty = before;
             return;
         }
     }
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *argument) {
+    (void)fd;
+    (void)what;
+    accept_waiting(argument);
+}
+
+// Else the known-empty moment would be as old as the newest connection.
+static void on_look(evutil_socket_t fd, short what, void *argument) {
+    (void)fd;
+    (void)what;
+    struct listener *listener = argument;
+    for (size_t i = 0; i < listener->count && !listener->out_of_descriptors; i++)
+        accept_waiting(&listener->sockets[i]);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *argument) {
@@ -128,9 +147,13 @@ static void *run(void *argument) {
 
 // --- Binding ---
 
-static bool add_socket(struct listener *listener, int fd, bool is_unix_socket) {
+static bool add_socket(struct listener *listener, int fd, bool is_unix_socket, boot_ns_t known_empty) {
     struct listening_socket *socket = &listener->sockets[listener->count++];
-    *socket = (struct listening_socket){.listener = listener, .fd = fd, .is_unix_socket = is_unix_socket};
+    *socket = (struct listening_socket){
+        .listener = listener, .fd = fd, .is_unix_socket = is_unix_socket, .known_empty = known_empty};
+    if (!is_unix_socket && !arrival_enable(fd))
+        log_warning("the kernel gives no receive timestamps: heartbeats may count as older than they are: %s",
+                    strerror(errno));
     socket->event = event_new(listener->base, fd, EV_READ | EV_PERSIST, on_connection, socket);
     return socket->event != NULL && event_add(socket->event, NULL) == 0;
 }
@@ -159,6 +182,7 @@ static bool listen_on(struct listener *listener, const char *host, char *error, 
     struct addrinfo *found = NULL;
     char port[16];
     (void)snprintf(port, sizeof(port), "%d", (int)config_integer(config, CONFIG_PORT));
+    boot_ns_t before = clock_boot();
     int failure = getaddrinfo(strcmp(host, "*") == 0 ? "0.0.0.0" : host, port, &hints, &found);
     if (failure != 0) {
         (void)snprintf(error, error_size, "cannot listen on '%s': %s", host, gai_strerror(failure));
@@ -173,7 +197,7 @@ static bool listen_on(struct listener *listener, const char *host, char *error, 
     if (fd < 0)
         return false;
     log_info("listening on %s port %s", host, port);
-    return add_socket(listener, fd, false);
+    return add_socket(listener, fd, false, before);
 }
 
 static bool listen_on_all(struct listener *listener, char *error, size_t error_size) {
@@ -227,6 +251,7 @@ static bool listen_on_unix(struct listener *listener, char *error, size_t error_
         return true;
     char *path = config_text_copy(config, CONFIG_UNIXSOCKET);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    boot_ns_t before = clock_boot();
     int fd = -1;
     if (strlen(path) >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
@@ -242,20 +267,22 @@ static bool listen_on_unix(struct listener *listener, char *error, size_t error_
     }
     log_info("listening on the unix socket %s", path);
     listener->unix_path = path;
-    return add_socket(listener, fd, true);
+    return add_socket(listener, fd, true, before);
 }
 
 // --- Opening and closing ---
 
 static bool open_loop(struct listener *listener) {
+    struct timeval interval = {.tv_usec = LOOK_MS * 1000};
     listener->base = event_base_new();
     listener->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (listener->base == NULL || listener->stop_fd < 0)
         return false;
     listener->stop_event = event_new(listener->base, listener->stop_fd, EV_READ, on_stop, listener);
     listener->retry_event = event_new(listener->base, -1, 0, on_retry, listener);
-    return listener->stop_event != NULL && listener->retry_event != NULL &&
-           event_add(listener->stop_event, NULL) == 0;
+    listener->look_event = event_new(listener->base, -1, EV_PERSIST, on_look, listener);
+    return listener->stop_event != NULL && listener->retry_event != NULL && listener->look_event != NULL &&
+           event_add(listener->stop_event, NULL) == 0 && event_add(listener->look_event, &interval) == 0;
 }
 
 struct listener *listener_open(struct server *server, char *error, size_t error_size) {
@@ -295,6 +322,8 @@ void listener_close(struct listener *listener) {
         event_free(listener->stop_event);
     if (listener->retry_event != NULL)
         event_free(listener->retry_event);
+    if (listener->look_event != NULL)
+        event_free(listener->look_event);
     if (listener->base != NULL)
         event_base_free(listener->base);
     if (listener->stop_fd >= 0)

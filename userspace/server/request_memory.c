@@ -199,6 +199,10 @@ bool request_parser_detach(struct request_parser *parser) {
     return true;
 }
 
+size_t request_parser_following(const struct request_parser *parser) {
+    return parser->length - parser->position;
+}
+
 size_t request_parser_pending(const struct request_parser *parser) {
     size_t missing = big_bulk_is_short(parser) ? parser->big->size - parser->big->filled : 0;
     return parser->length - parser->start + parser->big_size - missing;

@@ -54,6 +54,9 @@ enum request_result request_parser_next(struct request_parser *parser, const str
                                         const struct bytes **arguments, size_t *count, const char **error);
 void request_parser_consume(struct request_parser *parser);
 
+// Bytes received after the command that is ready.
+size_t request_parser_following(const struct request_parser *parser);
+
 // Bytes received and not consumed, and memory held, for CLIENT LIST.
 size_t request_parser_pending(const struct request_parser *parser);
 size_t request_parser_memory(const struct request_parser *parser);

@@ -22,7 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { SCRATCH_SIZE = 64 << 10, TICK_MS = 100, TICKS_A_SECOND = 1000 / TICK_MS };
+enum { SCRATCH_SIZE = 64 << 10, TICK_MS = 100, LOOK_MS = 20, TICKS_A_SECOND = 1000 / TICK_MS };
 
 struct letter {
     worker_function *function;
@@ -43,6 +43,7 @@ struct worker {
     pthread_t thread;
     struct event_base *base;
     struct event *tick_event;
+    struct event *look_event; // while there are heartbeat_clients
     uint64_t ticks;
     bool has_paused; // some client may be CLIENT_PAUSED
     struct mailbox mailbox;
@@ -51,6 +52,7 @@ struct worker {
     char *scratch;
     struct client *clients;
     struct client *clients_by_id; // the same in a uthash
+    struct client *heartbeat_clients;
     struct client *pending;
     uint64_t round_time_us;
     _Atomic size_t client_count;
@@ -106,15 +108,10 @@ static void on_mail(evutil_socket_t fd, short what, void *argument) {
 
 // --- Clients ---
 
-struct adoption {
-    int fd;
-    bool is_unix_socket;
-};
-
 static void adopt(struct worker *worker, void *argument) {
-    struct adoption *adoption = argument;
-    struct client *client = connection_open(worker, adoption->fd, adoption->is_unix_socket);
-    free(adoption);
+    struct accepted_socket *accepted = argument;
+    struct client *client = connection_open(worker, accepted);
+    free(accepted);
     if (client == NULL) {
         atomic_fetch_sub(&worker->client_count, 1);
         return;
@@ -126,11 +123,22 @@ static void adopt(struct worker *worker, void *argument) {
     HASH_ADD(by_id, worker->clients_by_id, id, sizeof(client->id), client);
 }
 
-void worker_adopt(struct worker *worker, int fd, bool is_unix_socket) {
-    struct adoption *adoption = memory_allocate(sizeof(*adoption));
-    *adoption = (struct adoption){fd, is_unix_socket};
+void worker_adopt(struct worker *worker, const struct accepted_socket *accepted) {
     atomic_fetch_add(&worker->client_count, 1);
-    worker_post(worker, adopt, adoption);
+    worker_post(worker, adopt, memory_copy(accepted, sizeof(*accepted)));
+}
+
+static void forget_arrivals(struct worker *worker, const struct client *client) {
+    if (!client->sends_heartbeats)
+        return;
+    if (client->heartbeat_previous != NULL)
+        client->heartbeat_previous->heartbeat_next = client->heartbeat_next;
+    else
+        worker->heartbeat_clients = client->heartbeat_next;
+    if (client->heartbeat_next != NULL)
+        client->heartbeat_next->heartbeat_previous = client->heartbeat_previous;
+    if (worker->heartbeat_clients == NULL)
+        (void)event_del(worker->look_event);
 }
 
 static void remove_client(struct worker *worker, struct client *client) {
@@ -141,6 +149,7 @@ static void remove_client(struct worker *worker, struct client *client) {
     if (client->worker_next != NULL)
         client->worker_next->worker_previous = client->worker_previous;
     HASH_DELETE(by_id, worker->clients_by_id, client);
+    forget_arrivals(worker, client);
     connection_close(client);
     atomic_fetch_sub(&worker->client_count, 1);
 }
@@ -161,6 +170,22 @@ void worker_mark_pending(struct worker *worker, struct client *client) {
     client->is_pending = true;
     client->pending_next = worker->pending;
     worker->pending = client;
+}
+
+void worker_watch_arrivals(struct worker *worker, struct client *client) {
+    struct timeval interval = {.tv_usec = LOOK_MS * 1000};
+    if (client->sends_heartbeats)
+        return;
+    if (worker->heartbeat_clients == NULL && event_add(worker->look_event, &interval) != 0) {
+        log_warning(
+            "sockets of heartbeats cannot be looked at in time: some will count as older than they are");
+        return;
+    }
+    client->sends_heartbeats = true;
+    client->heartbeat_next = worker->heartbeat_clients;
+    if (worker->heartbeat_clients != NULL)
+        worker->heartbeat_clients->heartbeat_previous = client;
+    worker->heartbeat_clients = client;
 }
 
 void worker_resume_client(struct worker *worker, struct client *client) {
@@ -261,6 +286,16 @@ static void on_tick(evutil_socket_t fd, short what, void *argument) {
         check_clients(worker);
 }
 
+// That the loop has not reported a socket does not prove it empty: the loop takes a limited number of events
+// at once.
+static void on_look(evutil_socket_t fd, short what, void *argument) {
+    (void)fd;
+    (void)what;
+    const struct worker *worker = argument;
+    for (struct client *client = worker->heartbeat_clients; client != NULL; client = client->heartbeat_next)
+        arrival_look(&client->arrival, client->fd);
+}
+
 // Where the processors are all busy, whoever waits for one gets it now: clients send, and the next round
 // finds more to do at once, so that system calls and log flushes are shared by more commands. Nothing changes
 // where a processor is free. Measured with redis-benchmark on two noisy processors and two workers, without
@@ -313,7 +348,9 @@ static bool open_loop(struct worker *worker) {
     if (worker->base == NULL || !open_mailbox(worker))
         return false;
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
-    return worker->tick_event != NULL && event_add(worker->tick_event, &tick) == 0;
+    worker->look_event = event_new(worker->base, -1, EV_PERSIST, on_look, worker);
+    return worker->tick_event != NULL && worker->look_event != NULL &&
+           event_add(worker->tick_event, &tick) == 0;
 }
 
 struct worker *worker_open(struct server *server, size_t index) {
@@ -358,6 +395,8 @@ void worker_close(struct worker *worker) {
         event_free(worker->mailbox.wake_event);
     if (worker->tick_event != NULL)
         event_free(worker->tick_event);
+    if (worker->look_event != NULL)
+        event_free(worker->look_event);
     if (worker->base != NULL)
         event_base_free(worker->base);
     if (worker->mailbox.wake_fd >= 0)

@@ -9,6 +9,7 @@
 #include "server/client.h"
 #include "server/stats.h"
 
+struct accepted_socket; // server/connection.h
 struct worker;
 struct server;
 
@@ -35,13 +36,16 @@ typedef void worker_function(struct worker *worker, void *argument);
 void worker_post(struct worker *worker, worker_function *function, void *argument);
 
 // Hands over a connected socket. Thread-safe; the fd is the worker's from then on.
-void worker_adopt(struct worker *worker, int fd, bool is_unix_socket);
+void worker_adopt(struct worker *worker, const struct accepted_socket *accepted);
 
 // On the worker's thread: its client with this id, or NULL.
 struct client *worker_find_client(struct worker *worker, uint64_t id);
 // On the worker's thread: the client has output or has run a command; it is settled and sent at the end of
 // the round.
 void worker_mark_pending(struct worker *worker, struct client *client);
+// On the worker's thread: the client sends heartbeats. From now on it is known to within 20 ms since when its
+// socket holds something, unless the process does not run.
+void worker_watch_arrivals(struct worker *worker, struct client *client);
 // On the worker's thread: runs what the client has sent and has not run yet.
 void worker_resume_client(struct worker *worker, struct client *client);
 // The same for a throttled client, in the next round.
