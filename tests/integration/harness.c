@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -105,15 +106,29 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 // --- The process ---
 
-int free_port(void) {
+static bool is_free(int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    bool free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
     assert_int_equal(close(fd), 0);
-    return ntohs(address.sin_port);
+    return free;
+}
+
+// Not one of those which the system gives to clients, usually from 32768: a client could have it by the time
+// that a server starts, or starts again.
+int free_port(void) {
+    enum { LOWEST = 10000, COUNT = 20000, TRIES = 1000 };
+    for (int i = 0; i < TRIES; i++) {
+        uint32_t number = 0;
+        assert_int_equal(getrandom(&number, sizeof(number), 0), sizeof(number));
+        int port = LOWEST + (int)(number % COUNT);
+        if (is_free(port))
+            return port;
+    }
+    fail_msg("no port is free");
+    return 0;
 }
 
 static void write_config(const struct test_server *server, const char *config) {
