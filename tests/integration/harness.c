@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,38 @@ void expect_null(redisContext *connection, const char *format, ...) {
     if (reply->type != REDIS_REPLY_NIL)
         fail_msg("'%s': wanted null, got type %d '%s'", format, reply->type, text_of(reply));
     freeReplyObject(reply);
+}
+
+void send_command(redisContext *connection, const char *format, ...) {
+    va_list arguments;
+    int done = 0;
+    va_start(arguments, format);
+    assert_int_equal(redisvAppendCommand(connection, format, arguments), REDIS_OK);
+    va_end(arguments);
+    while (done == 0)
+        assert_int_equal(redisBufferWrite(connection, &done), REDIS_OK);
+}
+
+void expect_next_text(redisContext *connection, const char *wanted) {
+    redisReply *reply = NULL;
+    if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+        fail_msg("wanted '%s', got no reply: %s", wanted, connection->errstr);
+    assert_string_equal(text_of(reply), wanted);
+    freeReplyObject(reply);
+}
+
+void expect_silence(redisContext *connection, int milliseconds) {
+    struct pollfd sound = {.fd = connection->fd, .events = POLLIN};
+    assert_int_equal(poll(&sound, 1, milliseconds), 0);
+}
+
+size_t client_list_count(redisContext *connection, const char *text) {
+    redisReply *reply = command(connection, "CLIENT LIST");
+    size_t count = 0;
+    for (const char *at = text_of(reply); (at = strstr(at, text)) != NULL; at++)
+        count++;
+    freeReplyObject(reply);
+    return count;
 }
 
 long long server_info_number(redisContext *connection, const char *section, const char *field) {
