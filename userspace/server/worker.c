@@ -45,6 +45,7 @@ struct worker {
     struct event *tick_event;
     struct event *look_event; // while there are heartbeat_clients
     uint64_t ticks;
+    bool syncs;      // settling waits for the disk
     bool has_paused; // some client may be CLIENT_PAUSED
     struct mailbox mailbox;
     struct store_session *session;
@@ -296,6 +297,13 @@ static void on_look(evutil_socket_t fd, short what, void *argument) {
         arrival_look(&client->arrival, client->fd);
 }
 
+static void wait_for_events(struct worker *worker, int flags) {
+    if (event_base_loop(worker->base, flags) >= 0)
+        return;
+    log_error("worker %zu: waiting for events failed: %s", worker->index, strerror(errno));
+    always_assert(false, "a worker can wait for events");
+}
+
 // Where the processors are all busy, whoever waits for one gets it now: clients send, and the next round
 // finds more to do at once, so that system calls and log flushes are shared by more commands. Nothing changes
 // where a processor is free. Measured with redis-benchmark on two noisy processors and two workers, without
@@ -307,6 +315,21 @@ static void let_others_run(void) {
         (void)sched_yield();
 }
 
+// Where the round ends with waiting for the disk, whoever has sent meanwhile joins it, so that the wait is
+// shared by more: with fifty clients on two processors a sync served 16 writes without this.
+static void gather_more(struct worker *worker) {
+    enum { PASSES = 20 };
+    if (!worker->syncs)
+        return;
+    for (int pass = 0; pass < PASSES && worker->pending != NULL; pass++) {
+        uint64_t before = atomic_load_explicit(&worker->stats.commands, memory_order_relaxed);
+        (void)sched_yield();
+        wait_for_events(worker, EVLOOP_NONBLOCK);
+        if (atomic_load_explicit(&worker->stats.commands, memory_order_relaxed) == before)
+            return;
+    }
+}
+
 static void *run(void *argument) {
     struct worker *worker = argument;
     char name[16];
@@ -314,10 +337,8 @@ static void *run(void *argument) {
     (void)pthread_setname_np(pthread_self(), name);
     session_prepare_thread();
     while (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
-        if (event_base_loop(worker->base, EVLOOP_ONCE) < 0) {
-            log_error("worker %zu: waiting for events failed: %s", worker->index, strerror(errno));
-            always_assert(false, "a worker can wait for events");
-        }
+        wait_for_events(worker, EVLOOP_ONCE);
+        gather_more(worker);
         worker->round_time_us = clock_duration_us();
         finish_round(worker);
         let_others_run();
@@ -364,6 +385,7 @@ struct worker *worker_open(struct server *server, size_t index) {
     worker->stats.by_command =
         memory_allocate_zeroed(command_table_count(server->commands), sizeof(*worker->stats.by_command));
     worker->session = session_open(server->store, index);
+    worker->syncs = store_syncs(server->store);
     if (!open_loop(worker) || pthread_create(&worker->thread, NULL, run, worker) != 0) {
         log_error("worker %zu could not be started: %s", index, strerror(errno));
         worker_close(worker);

@@ -41,6 +41,8 @@ bool store_open(const struct store_config *config, struct store **out, char erro
 void store_close(struct store *store);
 
 const struct key_layout *store_layout(const struct store *store);
+// True if every settle waits for the disk (rocksdb.write_options.sync).
+bool store_syncs(const struct store *store);
 uint64_t store_latest_sequence(const struct store *store);
 
 // Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one

@@ -38,6 +38,10 @@ void write_ahead_log_close(struct write_ahead_log *log) {
     free(log);
 }
 
+bool write_ahead_log_syncs(const struct write_ahead_log *log) {
+    return log->sync;
+}
+
 bool write_ahead_log_covers(const struct write_ahead_log *log, uint64_t sequence) {
     return atomic_load_explicit(&log->covered, memory_order_acquire) >= sequence;
 }

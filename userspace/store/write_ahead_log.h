@@ -15,6 +15,7 @@ struct write_ahead_log;
 // `sync`: each flush is also an fsync. The database must outlive it.
 struct write_ahead_log *write_ahead_log_open(rocksdb_t *database, bool sync);
 void write_ahead_log_close(struct write_ahead_log *log);
+bool write_ahead_log_syncs(const struct write_ahead_log *log);
 
 // True if everything up to the sequence number is in the file (and synced, if so opened). Thread-safe,
 // lock-free.
