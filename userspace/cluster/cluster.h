@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// This node in its cluster: its id, the topology that the controller has sent last, and so which keys are
+// served here. There is no gossip: nothing changes unless somebody says so. May use: base, store/encoding,
+// the other files of cluster/.
+#ifndef KVFENCE_CLUSTER_CLUSTER_H
+#define KVFENCE_CLUSTER_CLUSTER_H
+
+#include "base/bytes.h"
+#include "cluster/topology.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cluster;
+
+struct cluster_config {
+    const char *directory; // nodes.conf lies in it
+    const char *addresses; // the directive 'bind': to find this node in a topology without being told its id
+    uint16_t port;
+    bool is_persistent; // whether nodes.conf is kept
+};
+
+enum { CLUSTER_ERROR_SIZE = 768 };
+
+// Goes on with what nodes.conf says. False with a reason for the operator: the file is damaged or cannot be
+// read.
+bool cluster_open(const struct cluster_config *config, struct cluster **out, char error[CLUSTER_ERROR_SIZE]);
+void cluster_close(struct cluster *cluster);
+
+// --- Changes ---
+//
+// Made while the store's role guard is held exclusively, so that no write is in flight across them. The error
+// is the reply without its leading '-'. Afterwards the caller brings the node's role into line with
+// cluster_place(), also if it is false that is returned: a change that could not be saved has been made.
+
+// CLUSTERX SETNODEID.
+bool cluster_set_id(struct cluster *cluster, struct bytes id, char error[CLUSTER_ERROR_SIZE]);
+// CLUSTERX SETNODES. The version that is in force already changes nothing, unless `force`; a lower one is
+// refused. Slots that the text does not name are served by nobody.
+bool cluster_set_nodes(struct cluster *cluster, struct bytes text, int64_t version, bool force,
+                       char error[CLUSTER_ERROR_SIZE]);
+// CLUSTER RESET: as if it had never been part of a cluster.
+bool cluster_reset(struct cluster *cluster, char error[CLUSTER_ERROR_SIZE]);
+
+// persist-cluster-nodes-enabled: writes nodes.conf, or removes it. Any thread, without the guard.
+bool cluster_set_persistent(struct cluster *cluster, bool persistent, char error[CLUSTER_ERROR_SIZE]);
+
+// --- Looking ---
+
+// What the topology makes of this node. Thread-safe.
+enum cluster_part { CLUSTER_ABSENT, CLUSTER_MASTER, CLUSTER_REPLICA };
+struct cluster_place {
+    enum cluster_part part;
+    char master_host[NODE_HOST_MAX + 1]; // of a replica whose master the topology has; else empty
+    uint16_t master_port;
+};
+void cluster_place(struct cluster *cluster, struct cluster_place *place);
+// True if this is the node's id and the topology has the node as a master. Thread-safe.
+bool cluster_is_this_master(struct cluster *cluster, struct bytes id);
+
+// Everything, as of one moment. Between the two calls nobody else gets at it: keep it short.
+struct cluster_view {
+    int64_t version;                 // -1: not initialized
+    const char *id;                  // empty: nobody has said
+    const struct topology *topology; // NULL: not initialized
+    size_t self;                     // index of this node, or TOPOLOGY_NOBODY
+};
+struct cluster_view cluster_view_begin(struct cluster *cluster);
+void cluster_view_end(struct cluster *cluster);
+
+// --- Routing ---
+
+struct cluster_request {
+    const struct bytes *keys; // at least one
+    size_t key_count;
+    bool may_read_replica; // it changes nothing, and its client has sent READONLY
+};
+
+// True if these keys are served here, now. Otherwise the error is "MOVED ...", "CROSSSLOT ..." or
+// "CLUSTERDOWN ...". Thread-safe; takes no lock when the keys are served here.
+enum { CLUSTER_ROUTE_SIZE = 320 };
+bool cluster_route(struct cluster *cluster, const struct cluster_request *request,
+                   char error[CLUSTER_ROUTE_SIZE]);
+
+#endif
