@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "store/layout_check.h"
 #include "store/store_internal.h"
 
 #include <dirent.h>
@@ -102,8 +103,10 @@ static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     return store->database != NULL;
 }
 
-void store_remove_unfinished_options(const struct store *store) {
-    DIR *directory = opendir(store->directory);
+// Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
+// any.
+static void remove_unfinished_options(const char *path) {
+    DIR *directory = opendir(path);
     if (directory == NULL)
         return;
     for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
@@ -134,6 +137,24 @@ static void set_layout(struct store *store, const struct key_layout *layout) {
         (struct key_layout){.name_space = buffer_bytes(&store->name_space), .with_slot = layout->with_slot};
     encode_namespace_prefix(&store->namespace_prefix, &store->layout);
     prefix_end(&store->namespace_prefix, &store->namespace_end);
+}
+
+// What cannot be read here will be told to whoever reads it.
+static bool layout_fits(const struct store *store, char error[STORE_ERROR_SIZE]) {
+    enum layout_verdict verdict =
+        layout_check(store->database, store->families[FAMILY_METADATA], &store->layout);
+    if (verdict == LAYOUT_WITH_SLOT)
+        (void)snprintf(
+            error, STORE_ERROR_SIZE,
+            "the database in '%s' was written in cluster mode: its keys could not be found without "
+            "it. Set 'cluster-enabled yes', or choose another 'dir'",
+            store->directory);
+    if (verdict == LAYOUT_WITHOUT_SLOT)
+        (void)snprintf(error, STORE_ERROR_SIZE,
+                       "the database in '%s' was not written in cluster mode: its keys could not be found in "
+                       "it. Set 'cluster-enabled no', or choose another 'dir'",
+                       store->directory);
+    return verdict == LAYOUT_FITS || verdict == LAYOUT_UNREADABLE;
 }
 
 bool store_open(const struct store_config *config, struct store **out, char error[STORE_ERROR_SIZE]) {
@@ -176,7 +197,12 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         return false;
     }
     store->log = write_ahead_log_open(store->database, config->tuning.write_sync);
-    store_remove_unfinished_options(store);
+    remove_unfinished_options(store->directory);
+    // Before the filters, which take keys of the other layout for garbage, are let loose.
+    if (!layout_fits(store, error)) {
+        store_close(store);
+        return false;
+    }
     compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA], store->log);
     store_tick(store);
     *out = store;
