@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Walking the living keys of the namespace. Uses: base, the other files of store/.
+#include "base/assert.h"
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "store/session_internal.h"
@@ -57,6 +58,18 @@ void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool aft
     rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
     if (after && rocksdb_iter_valid(iterator->entries) && entry_is(iterator, buffer_bytes(&raw)))
         rocksdb_iter_next(iterator->entries);
+    iterator->fresh = true;
+    buffer_release(&raw);
+}
+
+void key_iterator_seek_slot(struct key_iterator *iterator, uint16_t slot) {
+    const struct store *store = iterator->session->store;
+    const char encoded[] = {(char)(slot >> 8), (char)(slot & 0xff)};
+    struct buffer raw = {0};
+    always_assert(store->layout.with_slot, "slots are looked for where keys hold them");
+    buffer_append(&raw, buffer_bytes(&store->namespace_prefix));
+    buffer_append(&raw, (struct bytes){encoded, sizeof(encoded)});
+    rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
     iterator->fresh = true;
     buffer_release(&raw);
 }

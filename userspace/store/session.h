@@ -145,6 +145,8 @@ struct key_iterator;
 struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t now);
 // Position at the first key >= `key`, or > `key`; the empty key is the first of all.
 void key_iterator_seek(struct key_iterator *iterator, struct bytes key, bool after);
+// Position at the first key of a slot, with keys that hold slots; those of the next slot follow it.
+void key_iterator_seek_slot(struct key_iterator *iterator, uint16_t slot);
 // Moves on to the next living key, whose name and metadata stay valid until the next call. False at the end
 // or on an error, which key_iterator_status() tells. *examined (may be NULL) is raised by each entry looked
 // at.
