@@ -295,12 +295,20 @@ static void the_defaults_are_valid(void **state) {
 static void what_would_be_dangerous_to_ignore_is_refused(void **state) {
     struct config *config = *state;
     assert_invalid(config, "tls-port 6667", "'tls-port' is set to '6667', which is not supported yet");
-    assert_invalid(config, "tls-port 0\ncluster-enabled yes",
-                   "'cluster-enabled' is set to 'yes', which is not supported yet");
-    assert_invalid(config, "cluster-enabled no\nreplicaof 10.0.0.1 6666",
-                   "'slaveof' is set to '10.0.0.1 6666', which is not supported yet");
     assert_refused(config, "namespace.tenant token",
                    "some.conf, line 1: 'namespace.tenant': namespaces are not supported yet");
+}
+
+static void nodes_and_replicas_must_listen_where_others_can_reach_them(void **state) {
+    struct config *config = *state;
+    assert_invalid(config, "unixsocket /tmp/a\nbind \"\"\ncluster-enabled yes",
+                   "'cluster-enabled' needs an address in 'bind' and a 'port'");
+    assert_invalid(config, "bind 127.0.0.1\nport 0",
+                   "'cluster-enabled' needs an address in 'bind' and a 'port'");
+    assert_invalid(config, "cluster-enabled no\nreplicaof 10.0.0.1 6666",
+                   "'slaveof' needs an address in 'bind' and a 'port'");
+    assert_loads(config, "port 6666\ncluster-enabled yes\n");
+    assert_true(config_validate(config, error));
 }
 
 static void a_master_must_have_a_host_and_a_port(void **state) {
@@ -368,6 +376,16 @@ static void assert_got(const struct config *config, const char *pattern, const c
     buffer_release(&pairs);
 }
 
+static void the_server_notes_down_a_master_that_no_client_may_set(void **state) {
+    struct config *config = *state;
+    const struct bytes pair[] = {BYTES_LITERAL("slaveof"), BYTES_LITERAL("10.0.0.1 1")};
+    assert_false(config_set(config, pair, 1, error));
+    config_note(config, CONFIG_SLAVEOF, BYTES_LITERAL("10.0.0.1 6666"));
+    assert_got(config, "slaveof", "slaveof=10.0.0.1 6666;");
+    config_note(config, CONFIG_SLAVEOF, BYTES_LITERAL(""));
+    assert_got(config, "slaveof", "slaveof=;");
+}
+
 static void patterns_find_names_in_any_case(void **state) {
     struct config *config = *state;
     assert_got(config, "P[o]RT", "port=6666;");
@@ -427,6 +445,8 @@ int main(void) {
         CASE(what_would_be_dangerous_to_ignore_is_refused),
         CASE(a_master_must_have_a_host_and_a_port),
         CASE(slaveof_no_one_is_tolerated),
+        CASE(nodes_and_replicas_must_listen_where_others_can_reach_them),
+        CASE(the_server_notes_down_a_master_that_no_client_may_set),
         CASE(level0_triggers_must_be_in_order),
         CASE(a_server_that_listens_nowhere_is_refused),
         CASE(a_socket_path_that_does_not_fit_is_refused),

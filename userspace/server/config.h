@@ -82,6 +82,10 @@ void config_get(const struct config *config, struct bytes pattern, config_each_f
 bool config_set(struct config *config, const struct bytes *names_and_values, size_t pairs,
                 char error[CONFIG_ERROR_SIZE]);
 
+// Sets a text that the server itself has changed, such as slaveof after SLAVEOF: no hook is called, and
+// CONFIG SET may not be allowed to change it. It must be a value that the directive takes. Thread-safe.
+void config_note(struct config *config, enum config_id id, struct bytes text);
+
 // CONFIG REWRITE: writes the file anew (temporary file, fsync, rename, fsync of the directory): comments,
 // order and lines it does not know stay, changed values are replaced in place or appended. False with a
 // reason. Thread-safe.

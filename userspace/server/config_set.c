@@ -122,6 +122,17 @@ static bool apply(struct config *config, struct changes *changes, char error[CON
     return true;
 }
 
+void config_note(struct config *config, enum config_id id, struct bytes text) {
+    struct config_value value;
+    char reason[CONFIG_REASON_SIZE];
+    always_assert(pthread_mutex_lock(&config->change_lock) == 0, "the lock for changes can be taken");
+    bool right = config_value_parse(directive_at(id), NULL, text, &value, reason);
+    always_assert(right, "the server notes down only what the file could say");
+    config_store(config, id, value);
+    config->given[id] = true;
+    (void)pthread_mutex_unlock(&config->change_lock);
+}
+
 bool config_set(struct config *config, const struct bytes *names_and_values, size_t pairs,
                 char error[CONFIG_ERROR_SIZE]) {
     struct changes *changes = memory_allocate_zeroed(1, sizeof(*changes));

@@ -37,6 +37,17 @@ static bool listens_somewhere(const struct config *config, char error[CONFIG_ERR
     return right;
 }
 
+// Neither the other nodes of a cluster nor a master can reach a unix socket.
+static bool can_be_reached(const struct config *config, char error[CONFIG_ERROR_SIZE]) {
+    bool reachable = config_text_is_set(config, CONFIG_BIND) && config_integer(config, CONFIG_PORT) != 0;
+    bool in_cluster = config_yes(config, CONFIG_CLUSTER_ENABLED);
+    if (reachable || (!in_cluster && !config_text_is_set(config, CONFIG_SLAVEOF)))
+        return true;
+    (void)snprintf(error, CONFIG_ERROR_SIZE, "'%s' needs an address in 'bind' and a 'port'",
+                   config_name(in_cluster ? CONFIG_CLUSTER_ENABLED : CONFIG_SLAVEOF));
+    return false;
+}
+
 // RocksDB would quietly correct a wrong order.
 static bool triggers_ordered(const struct config *config, char error[CONFIG_ERROR_SIZE]) {
     int64_t compact = config_integer(config, CONFIG_ROCKSDB_LEVEL0_FILE_NUM_COMPACTION_TRIGGER);
@@ -57,5 +68,6 @@ bool config_validate(const struct config *config, char error[CONFIG_ERROR_SIZE])
         if (!supported(config, (enum config_id)id, error))
             return false;
     }
-    return listens_somewhere(config, error) && triggers_ordered(config, error);
+    return listens_somewhere(config, error) && can_be_reached(config, error) &&
+           triggers_ordered(config, error);
 }
