@@ -4,6 +4,7 @@
 // while it runs, and takes everything down in reverse. The only file that may use all of the others.
 #include "base/log.h"
 #include "base/process.h"
+#include "commands/node.h"
 #include "commands/rename.h"
 #include "commands/table.h"
 #include "server/server.h"
@@ -30,7 +31,7 @@ enum { FILE_RESERVE = 256, TICK_MS = 100 };
 
 enum { ERROR_SIZE = 1024 };
 _Static_assert((int)ERROR_SIZE >= (int)SERVER_ERROR_SIZE && (int)ERROR_SIZE >= (int)CONFIG_ERROR_SIZE &&
-                   (int)ERROR_SIZE >= (int)PROCESS_ERROR_SIZE,
+                   (int)ERROR_SIZE >= (int)PROCESS_ERROR_SIZE && (int)ERROR_SIZE >= (int)NODE_OPEN_ERROR_SIZE,
                "every module's reason fits");
 
 struct options {
@@ -44,6 +45,7 @@ struct program {
     struct config *config;
     struct command *commands;
     char *renamed; // the names that rename-command gave
+    struct node *node;
     struct server *server;
     char *pidfile; // only once it is written
     bool logs_to_file;
@@ -184,11 +186,13 @@ static bool make_commands(struct program *program, size_t *count, char error[ERR
 
 static bool open_server(struct program *program, char error[ERROR_SIZE]) {
     size_t count = 0;
-    if (!make_commands(program, &count, error))
+    if (!make_commands(program, &count, error) || !node_open(program->config, &program->node, error))
         return false;
+    const struct node_view node = node_view_of(program->node);
     const struct server_setup setup = {.config = program->config,
                                        .commands = program->commands,
                                        .command_count = count,
+                                       .node = &node,
                                        .request_shutdown = request_shutdown,
                                        .request_shutdown_context = program};
     program->server = server_open(&setup, error);
@@ -274,8 +278,7 @@ static bool take_signal(int signals) {
 static void serve(const struct program *program) {
     struct pollfd events[] = {{.fd = program->signals, .events = POLLIN},
                               {.fd = program->shutdown, .events = POLLIN},
-                              {.fd = program->timer, .events = POLLIN},
-                              {.fd = server_lease_timer(program->server), .events = POLLIN}};
+                              {.fd = program->timer, .events = POLLIN}};
     for (;;) {
         uint64_t expirations = 0;
         if (poll(events, sizeof(events) / sizeof(events[0]), -1) < 0 && errno != EINTR) {
@@ -288,8 +291,6 @@ static void serve(const struct program *program) {
             log_warning("shutting down as asked by a client");
             return;
         }
-        if (events[3].revents != 0)
-            server_on_lease_timer(program->server);
         if (read(program->timer, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations))
             server_tick(program->server);
     }
@@ -322,6 +323,7 @@ static void close_if_open(int file) {
 static void stop(struct program *program) {
     if (program->server != NULL)
         server_close(program->server);
+    node_close(program->node);
     if (program->pidfile != NULL)
         pidfile_remove(program->pidfile);
     free(program->pidfile);

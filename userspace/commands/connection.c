@@ -56,6 +56,8 @@ void command_reset(struct command_context *context) {
     client->reply_mode = CLIENT_REPLY_ON;
     client->no_touch = false;
     client_show(client, SHOWN_NO_TOUCH, false);
+    client->may_read_replica = false;
+    client_show(client, SHOWN_READONLY, false);
     client_rename(client, (struct bytes){0});
     set_protocol(client, 2);
     client->authenticated = !authentication_required(context->server->authentication);
@@ -137,6 +139,7 @@ static bool read_greeting(struct command_context *context, struct greeting *gree
 static void reply_greeting(struct command_context *context) {
     struct reply *reply = context->reply;
     bool cluster = config_yes(context->server->config, CONFIG_CLUSTER_ENABLED);
+    bool replica = context->server->node.is_replica(context->server->node.context);
     reply_map(reply, 7);
     reply_bulk_text(reply, "server");
     reply_bulk_text(reply, "redis");
@@ -149,7 +152,7 @@ static void reply_greeting(struct command_context *context) {
     reply_bulk_text(reply, "mode");
     reply_bulk_text(reply, cluster ? "cluster" : "standalone");
     reply_bulk_text(reply, "role");
-    reply_bulk_text(reply, "master");
+    reply_bulk_text(reply, replica ? "slave" : "master");
     reply_bulk_text(reply, "modules");
     reply_array(reply, 0);
 }

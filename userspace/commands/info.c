@@ -25,7 +25,6 @@ static const struct section sections[] = {
     {"Commandstats", info_write_command_stats},
     {"Errorstats", info_write_error_stats},
     {"Cluster", info_write_cluster},
-    {"Lease", info_write_lease},
     {"Keyspace", info_write_keyspace},
     {"RocksDB", info_write_rocksdb},
 };

@@ -29,7 +29,6 @@ void info_write_cpu(struct server *server, struct buffer *out);
 void info_write_command_stats(struct server *server, struct buffer *out);
 void info_write_error_stats(struct server *server, struct buffer *out);
 void info_write_cluster(struct server *server, struct buffer *out);
-void info_write_lease(struct server *server, struct buffer *out);
 void info_write_keyspace(struct server *server, struct buffer *out);
 void info_write_rocksdb(struct server *server, struct buffer *out);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// INFO's sections about what the server has done: stats, replication, commandstats, errorstats. Uses: info,
+// INFO's sections about what the server has done: stats, commandstats, errorstats. Uses: info,
 // server/{error_stats,server,stats,worker}.
 #include "commands/info.h"
 #include "server/error_stats.h"
@@ -59,12 +59,6 @@ void info_write_stats(struct server *server, struct buffer *out) {
     info_number(out, "rounds", SUM(server, rounds));
     info_number(out, "rounds_late", store.late);
     info_number(out, "wal_flushes", store.wal_flushes);
-}
-
-void info_write_replication(struct server *server, struct buffer *out) {
-    info_text(out, "role", "master");
-    info_number(out, "connected_slaves", 0);
-    info_number(out, "master_repl_offset", store_latest_sequence(server->store));
 }
 
 struct command_totals {

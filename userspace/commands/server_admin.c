@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-// READONLY, READWRITE and ASKING: a server that is no cluster node serves every key anyway.
+// ASKING: slots that are on their way to this node are none of its own until the topology says so.
 void command_accept(struct command_context *context) {
     reply_ok(context->reply);
 }
@@ -21,20 +21,6 @@ void command_time(struct command_context *context) {
     reply_array(context->reply, 2);
     reply_bulk_integer(context->reply, now_us / 1000000);
     reply_bulk_integer(context->reply, now_us % 1000000);
-}
-
-void command_role(struct command_context *context) {
-    reply_array(context->reply, 3);
-    reply_bulk_text(context->reply, "master");
-    reply_integer(context->reply, (int64_t)store_latest_sequence(context->server->store));
-    reply_array(context->reply, 0);
-}
-
-void command_replicaof(struct command_context *context) {
-    if (argument_is(context, 1, "no") && argument_is(context, 2, "one"))
-        reply_ok(context->reply);
-    else
-        reply_error(context->reply, "ERR This server cannot be a replica; only NO ONE is accepted");
 }
 
 void command_lolwut(struct command_context *context) {

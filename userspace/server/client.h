@@ -56,6 +56,7 @@ struct client {
     bool read_this_round;  // has read data since the last settle
     bool reading_paused;   // its read event is off
     bool no_evict, no_touch;
+    bool may_read_replica;         // READONLY: in a cluster, reads of what this node is only a replica of
     struct output_mark round_mark; // where this round's replies begin
     bool round_marked;
     uint64_t soft_limit_since_us;                   // when the output went over the soft limit; 0: it is not

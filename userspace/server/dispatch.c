@@ -101,6 +101,11 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         refuse_arity(client, command);
         return NULL;
     }
+    char elsewhere[NODE_ERROR_SIZE];
+    if (dispatch_is_elsewhere(client, command, arguments, count, elsewhere)) {
+        reply_error(&client->reply, elsewhere);
+        return NULL;
+    }
     const char *full = NULL;
     if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
         reply_error(&client->reply, full);
@@ -185,6 +190,14 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
     if (is_held_by_pause(context->client, context->command)) {
         session_write_end(context->session);
         context->held = true;
+        return false;
+    }
+    // Topology and role change only while nobody is inside, so from here on this stays as it is.
+    char elsewhere[NODE_ERROR_SIZE];
+    if (dispatch_is_elsewhere(context->client, context->command, context->arguments, context->count,
+                              elsewhere)) {
+        session_write_end(context->session);
+        reply_error(context->reply, elsewhere);
         return false;
     }
     if (watch_table_in_use(context->server->watch_table))

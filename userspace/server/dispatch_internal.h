@@ -5,6 +5,7 @@
 #define KVFENCE_SERVER_DISPATCH_INTERNAL_H
 
 #include "server/command.h"
+#include "server/node_view.h"
 
 // Keys to be locked together. Starts on memory of the caller's and moves to the heap when that is too small.
 struct key_list {
@@ -20,8 +21,16 @@ void key_list_release(struct key_list *list);
 void dispatch_collect_keys(const struct command *command, const struct bytes *arguments, size_t count,
                            struct key_list *keys);
 
+// True if this node is not the one to run the command now: in a cluster its keys are served elsewhere, or it
+// writes and the node is a replica. The error is then the reply without its leading '-'.
+bool dispatch_is_elsewhere(const struct client *client, const struct command *command,
+                           const struct bytes *arguments, size_t count, char error[NODE_ERROR_SIZE]);
+// The same for a transaction's queued commands: true if one of them is not to be run here. Replies then.
+bool dispatch_refuse_queue(struct command_context *context);
+
 // Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
-// then it is outside again, and the context says `held`.
+// then it is outside again, and the context says `held`; or if the node is not the one to run it, which is
+// replied then.
 bool dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
                           bool exclusive);
 // Commits what is staged and marks the watchers of its keys. If the commit fails, everything replied since

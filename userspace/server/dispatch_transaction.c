@@ -100,7 +100,7 @@ void dispatch_transaction(struct command_context *context) {
     if (dispatch_begin_write(context, keys.keys, keys.count, needs_everything(transaction))) {
         if (watch_is_broken(context, transaction))
             reply_null_array(context->reply);
-        else
+        else if (!dispatch_refuse_queue(context))
             run_queue(context, transaction);
         session_write_end(context->session);
     }

@@ -8,6 +8,14 @@
 
 #include "base/bytes.h"
 
+struct node_request {
+    const struct bytes *keys; // at least one
+    size_t key_count;
+    bool may_read_replica; // the command changes nothing, and its client has sent READONLY
+};
+
+enum { NODE_ERROR_SIZE = 384 };
+
 struct node_view {
     // True in cluster mode, which is fixed for the life of a server.
     bool (*in_cluster)(void *context);
@@ -16,6 +24,9 @@ struct node_view {
     // True if the node is a replica, whether it was made one by SLAVEOF or by the cluster's topology. Changes
     // only while the store's role guard is held exclusively: who is inside the guard may rely on the answer.
     bool (*is_replica)(void *context);
+    // True if the keys are served here. Otherwise the error is the reply without its leading '-', which tells
+    // the client where they are. Changes only under the guard, as the role does. NULL outside cluster mode.
+    bool (*serves)(void *context, const struct node_request *request, char error[NODE_ERROR_SIZE]);
     void *context;
 };
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether this node is the one to run a command: asked before a command is run or queued, and once more
+// inside the role guard, where the answer cannot change any more. Uses: server/server, server/transaction.
+#include "server/dispatch_internal.h"
+#include "server/server.h"
+#include "server/transaction.h"
+
+#include <stdio.h>
+
+static bool serves_keys(const struct client *client, const struct command *command,
+                        const struct bytes *arguments, size_t count, char error[NODE_ERROR_SIZE]) {
+    const struct node_view *node = &client->server->node;
+    struct bytes on_stack[8];
+    struct key_list keys = {.keys = on_stack, .capacity = sizeof(on_stack) / sizeof(on_stack[0])};
+    dispatch_collect_keys(command, arguments, count, &keys);
+    const struct node_request request = {
+        .keys = keys.keys,
+        .key_count = keys.count,
+        .may_read_replica = client->may_read_replica && (command->flags & COMMAND_WRITE) == 0,
+    };
+    bool serves = keys.count == 0 || node->serves(node->context, &request, error);
+    key_list_release(&keys);
+    return serves;
+}
+
+bool dispatch_is_elsewhere(const struct client *client, const struct command *command,
+                           const struct bytes *arguments, size_t count, char error[NODE_ERROR_SIZE]) {
+    const struct node_view *node = &client->server->node;
+    if (node->serves != NULL && !serves_keys(client, command, arguments, count, error))
+        return true;
+    if ((command->flags & COMMAND_WRITE) == 0 || !node->is_replica(node->context))
+        return false;
+    (void)snprintf(error, NODE_ERROR_SIZE, "READONLY You can't write against a read only replica.");
+    return true;
+}
+
+// A redirection comes as it is, for the client to follow.
+static void reply_refusal(struct command_context *context, const char *error) {
+    if (strncmp(error, "READONLY ", 9) == 0)
+        reply_error_format(context->reply, "EXECABORT Transaction discarded because of: %s", error);
+    else
+        reply_error(context->reply, error);
+}
+
+bool dispatch_refuse_queue(struct command_context *context) {
+    const struct transaction *transaction = context->client->transaction;
+    char error[NODE_ERROR_SIZE];
+    for (size_t i = 0; i < transaction->count; i++) {
+        const struct queued_command *queued = &transaction->queue[i];
+        if (!dispatch_is_elsewhere(context->client, queued->command, queued->arguments, queued->count, error))
+            continue;
+        reply_refusal(context, error);
+        return true;
+    }
+    return false;
+}
