@@ -98,8 +98,8 @@ static void wrong_names_are_told(void **state) {
     (void)state;
     assert_refused("nosuch x", "No such command in rename-command: 'nosuch'");
     assert_refused("config|set x", "No such command in rename-command: 'config|set'");
-    assert_refused("get getset", "Target command name already exists: 'getset'");
-    assert_refused("get GET", "Target command name already exists: 'GET'");
+    assert_refused("get getset", "The new name in rename-command is already that of a command: 'getset'");
+    assert_refused("get GET", "The new name in rename-command is already that of a command: 'GET'");
     assert_refused("get \"\"\nget x", "No such command in rename-command: 'get'");
     assert_refused("get a|b", "Invalid new name in rename-command: 'a|b'");
     assert_refused("get abcdefghijklmnopqrstuvwxyzabcdefgh",

@@ -62,7 +62,7 @@ static bool rename_one(struct renaming *renaming, struct bytes old_name, struct 
     if (!remove && !is_word(new_name))
         return refuse(error, "Invalid new name in rename-command", new_name);
     if (!remove && exists(renaming, new_name))
-        return refuse(error, "Target command name already exists", new_name);
+        return refuse(error, "The new name in rename-command is already that of a command", new_name);
     for (size_t i = 0; i < renaming->count; i++) {
         const char *rest = rest_of_name(&renaming->commands[i], old_name);
         if (rest != NULL && remove)
