@@ -104,7 +104,6 @@ static void a_line_has_time_level_source_and_message_at_once(void **state) {
 static void lines_below_the_level_are_dropped(void **state) {
     log_debug("one");
     log_set_level(LOG_ERROR);
-    assert_int_equal(log_level_now(), LOG_ERROR);
     log_warning("two");
     log_error("three");
     log_set_level(LOG_DEBUG);

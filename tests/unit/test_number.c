@@ -129,39 +129,6 @@ static void a_float_longer_than_any_buffer_is_refused(void **state) {
     assert_true(number_read_float((struct bytes){text, 4000}, &value));
 }
 
-static void sizes_have_units_of_1000_and_1024(void **state) {
-    (void)state;
-    static const struct {
-        const char *text;
-        uint64_t value;
-    } rows[] = {{"0", 0},
-                {"17", 17},
-                {"17b", 17},
-                {"2k", 2000},
-                {"2kb", 2048},
-                {"3M", 3000000},
-                {"3Mb", 3145728},
-                {"1g", 1000000000},
-                {"1GB", 1073741824},
-                {"17179869183gb", 17179869183U * (UINT64_C(1) << 30)}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint64_t value = UNTOUCHED;
-        assert_true(number_read_size(bytes_from_text(rows[i].text), &value));
-        assert_true(value == rows[i].value);
-    }
-}
-
-static void sizes_that_make_no_sense_are_refused(void **state) {
-    (void)state;
-    static const char *const rows[] = {"",   "k",    "kb",   "-1k",           "1 k",
-                                       "1t", "1kbb", "1.5g", "17179869184gb", "18446744073709551616"};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint64_t value = UNTOUCHED;
-        assert_false(number_read_size(bytes_from_text(rows[i]), &value));
-        assert_int_equal(value, UNTOUCHED);
-    }
-}
-
 static void floats_are_written_without_exponent_and_trailing_zeros(void **state) {
     (void)state;
     static const struct {
@@ -241,8 +208,6 @@ int main(void) {
         cmocka_unit_test(floats_are_read_as_strtold_reads_them),
         cmocka_unit_test(what_is_not_a_float_is_refused),
         cmocka_unit_test(a_float_longer_than_any_buffer_is_refused),
-        cmocka_unit_test(sizes_have_units_of_1000_and_1024),
-        cmocka_unit_test(sizes_that_make_no_sense_are_refused),
         cmocka_unit_test(floats_are_written_without_exponent_and_trailing_zeros),
         cmocka_unit_test(the_largest_float_fits),
         cmocka_unit_test(doubles_are_written_as_short_as_they_read_back),

@@ -2,7 +2,7 @@
 //
 // The chain of outgoing blocks: order, marks, deferred headers, references. Sending is in test_output_send.c.
 #include "base/buffer.h"
-#include "server/output.h"
+#include "server/output_block.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 //
 // Sending an output over a socket that takes as much as it likes.
 #include "base/buffer.h"
-#include "server/output.h"
+#include "server/output_block.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -67,7 +67,6 @@ static void what_resp2_lacks_is_written_as_redis_writes_it(void **state) {
     EXPECT_BOTH(reply_null_array(reply), "*-1\r\n", "_\r\n");
     EXPECT_BOTH(reply_map(reply, 3), "*6\r\n", "%3\r\n");
     EXPECT_BOTH(reply_set(reply, 3), "*3\r\n", "~3\r\n");
-    EXPECT_BOTH(reply_push(reply, 3), "*3\r\n", ">3\r\n");
     EXPECT_BOTH(reply_boolean(reply, true), ":1\r\n", "#t\r\n");
     EXPECT_BOTH(reply_boolean(reply, false), ":0\r\n", "#f\r\n");
     EXPECT_BOTH(reply_double(reply, 1.5), "$3\r\n1.5\r\n", ",1.5\r\n");

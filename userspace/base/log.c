@@ -88,10 +88,6 @@ void log_set_level(enum log_level level) {
     atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 
-enum log_level log_level_now(void) {
-    return (enum log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
-}
-
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? path : slash + 1;

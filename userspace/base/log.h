@@ -21,7 +21,6 @@ void log_reopen(void);
 
 // Lines below `level` are dropped. Default: LOG_INFO. Thread-safe.
 void log_set_level(enum log_level level);
-enum log_level log_level_now(void);
 
 // Writes a line. Line breaks and control bytes in the message are replaced by '?', so a client cannot forge
 // lines. Thread-safe; may be called with any lock held.

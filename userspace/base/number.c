@@ -57,30 +57,6 @@ bool number_read_float(struct bytes text, long double *out) {
     return true;
 }
 
-bool number_read_size(struct bytes text, uint64_t *out) {
-    static const struct {
-        const char *name;
-        uint64_t factor;
-    } units[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
-                 {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
-    size_t digits = 0;
-    while (digits < text.length && text.data[digits] >= '0' && text.data[digits] <= '9')
-        digits++;
-    uint64_t value = 0;
-    if (!number_read_unsigned((struct bytes){text.data, digits}, &value))
-        return false;
-    struct bytes unit = {text.data + digits, text.length - digits};
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (bytes_equal_text_nocase(unit, units[i].name)) {
-            if (value > UINT64_MAX / units[i].factor)
-                return false;
-            *out = value * units[i].factor;
-            return true;
-        }
-    }
-    return false;
-}
-
 size_t number_write_integer(char out[NUMBER_INTEGER_SIZE], int64_t value) {
     char reversed[NUMBER_INTEGER_SIZE];
     size_t count = 0;

@@ -16,10 +16,6 @@ bool number_read_unsigned(struct bytes text, uint64_t *out);
 // Reads a whole floating-point number as strtold() does (inf allowed, nan, blanks and empty text not).
 bool number_read_float(struct bytes text, long double *out);
 
-// Reads a size: an integer with an optional unit b, k, kb, m, mb, g, gb in any case, where k is 1000 and kb
-// 1024.
-bool number_read_size(struct bytes text, uint64_t *out);
-
 // Writes in decimal; returns the length. No NUL is added.
 enum { NUMBER_INTEGER_SIZE = 21, NUMBER_FLOAT_SIZE = 5 * 1024 };
 size_t number_write_integer(char out[NUMBER_INTEGER_SIZE], int64_t value);

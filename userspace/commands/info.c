@@ -35,16 +35,6 @@ static void append(const struct section *section, struct server *server, struct 
     section->write(server, out);
 }
 
-bool info_append_section(struct server *server, struct bytes name, struct buffer *out) {
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        if (!bytes_equal_text_nocase(name, sections[i].heading))
-            continue;
-        append(&sections[i], server, out);
-        return true;
-    }
-    return false;
-}
-
 // Without a section everything is told, as Kvrocks does; a name that is not known adds nothing.
 static bool is_wanted(const struct command_context *context, const char *heading) {
     static const char *const all[] = {"all", "default", "everything"};

@@ -15,9 +15,6 @@
 
 struct server;
 
-// Appends one section with its heading ("replication", in any case). False if there is none of this name.
-bool info_append_section(struct server *server, struct bytes name, struct buffer *out);
-
 // The sections, without headings.
 void info_write_server(struct server *server, struct buffer *out);
 void info_write_clients(struct server *server, struct buffer *out);

@@ -42,8 +42,6 @@ void config_each_without_effect(const struct config *config, config_name_functio
 
 // The directive's name in a file.
 const char *config_name(enum config_id id);
-// True if CONFIG SET may change it.
-bool config_is_changeable(enum config_id id);
 
 // Values. Calling one for a directive of another kind is an assertion failure. Thread-safe, lock-free.
 bool config_yes(const struct config *config, enum config_id id);

@@ -81,7 +81,3 @@ const char *directive_alias_at(size_t index, enum config_id *id) {
 const char *config_name(enum config_id id) {
     return directive_at(id)->name;
 }
-
-bool config_is_changeable(enum config_id id) {
-    return (directive_at(id)->flags & (DIRECTIVE_FIXED | DIRECTIVE_NO_EFFECT | DIRECTIVE_UNSUPPORTED)) == 0;
-}

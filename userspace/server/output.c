@@ -54,30 +54,19 @@ char *output_reserve_block(struct output *output, size_t size) {
     return allocate_block(output, size)->text;
 }
 
-char *output_reserve(struct output *output, size_t size) {
-    always_assert(size <= OUTPUT_RESERVE_MAXIMUM, "a reservation is small");
-    return output_reserve_fast(output, size);
-}
-
-void output_advance(struct output *output, size_t size) {
-    always_assert(output->last != NULL && size <= output->last->capacity - output->last->length,
-                  "no more is written than was reserved");
-    output_advance_fast(output, size);
-}
-
 void output_append(struct output *output, struct bytes bytes) {
     struct output_block *last = output->last;
     size_t room = last == NULL ? 0 : last->capacity - last->length;
     size_t now = bytes.length < room ? bytes.length : room;
     if (now != 0) {
         memcpy(last->text + last->length, bytes.data, now);
-        output_advance_fast(output, now);
+        output_advance(output, now);
     }
     size_t rest = bytes.length - now;
     if (rest == 0)
         return;
     memcpy(output_reserve_block(output, rest), bytes.data + now, rest);
-    output_advance_fast(output, rest);
+    output_advance(output, rest);
 }
 
 // Cuts a block with `room` bytes out of the last one's free end, and makes a new last block of what remains.

@@ -20,10 +20,6 @@ struct output {
 };
 
 void output_append(struct output *output, struct bytes bytes);
-// Room for `size` (at most 1024) contiguous bytes at the end; output_advance() then adds what was written of
-// them.
-char *output_reserve(struct output *output, size_t size);
-void output_advance(struct output *output, size_t size);
 // Refers to `bytes` until they are sent or dropped, then calls release(owner), on the thread that sends.
 void output_append_reference(struct output *output, struct bytes bytes, void (*release)(void *owner),
                              void *owner);

@@ -28,19 +28,21 @@ struct output_block {
     char text[];
 };
 
-// output_reserve() where the last block has no room.
+// What output_reserve() does where the last block has no room.
 char *output_reserve_block(struct output *output, size_t size);
 // Frees one block, and what it refers to.
 void output_free_block(struct output_block *block);
 
-static inline char *output_reserve_fast(struct output *output, size_t size) {
+// Room for `size` (at most OUTPUT_RESERVE_MAXIMUM) contiguous bytes at the end; output_advance() then adds
+// what was written of them.
+static inline char *output_reserve(struct output *output, size_t size) {
     struct output_block *last = output->last;
     if (last != NULL && last->capacity - last->length >= size)
         return last->text + last->length;
     return output_reserve_block(output, size);
 }
 
-static inline void output_advance_fast(struct output *output, size_t size) {
+static inline void output_advance(struct output *output, size_t size) {
     output->last->length += size;
     output->pending += size;
 }

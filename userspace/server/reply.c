@@ -38,13 +38,13 @@ static inline char *write_header(char *to, char type, int64_t number) {
 }
 
 static inline void append_header(struct reply *reply, char type, int64_t number) {
-    char *begin = output_reserve_fast(&reply->output, HEADER_SIZE);
-    output_advance_fast(&reply->output, (size_t)(write_header(begin, type, number) - begin));
+    char *begin = output_reserve(&reply->output, HEADER_SIZE);
+    output_advance(&reply->output, (size_t)(write_header(begin, type, number) - begin));
 }
 
 static inline void append_short(struct reply *reply, const char *text, size_t length) {
-    memcpy(output_reserve_fast(&reply->output, length), text, length);
-    output_advance_fast(&reply->output, length);
+    memcpy(output_reserve(&reply->output, length), text, length);
+    output_advance(&reply->output, length);
 }
 
 // Appends "<type><text>\r\n".
@@ -55,11 +55,11 @@ static void append_line(struct reply *reply, char type, struct bytes text) {
         append_short(reply, "\r\n", 2);
         return;
     }
-    char *begin = output_reserve_fast(&reply->output, 1 + text.length + 2);
+    char *begin = output_reserve(&reply->output, 1 + text.length + 2);
     begin[0] = type;
     memcpy(begin + 1, text.data, text.length);
     (void)write_line_end(begin + 1 + text.length);
-    output_advance_fast(&reply->output, 1 + text.length + 2);
+    output_advance(&reply->output, 1 + text.length + 2);
 }
 
 void reply_status(struct reply *reply, const char *text) {
@@ -125,12 +125,12 @@ void reply_bulk(struct reply *reply, struct bytes bytes) {
         append_short(reply, "\r\n", 2);
         return;
     }
-    char *begin = output_reserve_fast(&reply->output, HEADER_SIZE + bytes.length + 2);
+    char *begin = output_reserve(&reply->output, HEADER_SIZE + bytes.length + 2);
     char *end = write_header(begin, '$', (int64_t)bytes.length);
     if (bytes.length != 0)
         memcpy(end, bytes.data, bytes.length);
     end = write_line_end(end + bytes.length);
-    output_advance_fast(&reply->output, (size_t)(end - begin));
+    output_advance(&reply->output, (size_t)(end - begin));
 }
 
 void reply_bulk_text(struct reply *reply, const char *text) {
@@ -176,7 +176,6 @@ struct aggregate {
 static const struct aggregate array = {'*', 1};
 static const struct aggregate map = {'%', 2};
 static const struct aggregate set = {'~', 1};
-static const struct aggregate push = {'>', 1};
 
 static inline char *write_aggregate(const struct reply *reply, char *to, struct aggregate kind,
                                     size_t count) {
@@ -186,8 +185,8 @@ static inline char *write_aggregate(const struct reply *reply, char *to, struct 
 }
 
 static inline void append_aggregate(struct reply *reply, struct aggregate kind, size_t count) {
-    char *begin = output_reserve_fast(&reply->output, HEADER_SIZE);
-    output_advance_fast(&reply->output, (size_t)(write_aggregate(reply, begin, kind, count) - begin));
+    char *begin = output_reserve(&reply->output, HEADER_SIZE);
+    output_advance(&reply->output, (size_t)(write_aggregate(reply, begin, kind, count) - begin));
 }
 
 void reply_array(struct reply *reply, size_t count) {
@@ -200,10 +199,6 @@ void reply_map(struct reply *reply, size_t pairs) {
 
 void reply_set(struct reply *reply, size_t count) {
     append_aggregate(reply, set, count);
-}
-
-void reply_push(struct reply *reply, size_t count) {
-    append_aggregate(reply, push, count);
 }
 
 void reply_boolean(struct reply *reply, bool value) {

@@ -433,10 +433,6 @@ void worker_close(struct worker *worker) {
 
 // --- Looking in ---
 
-size_t worker_index(const struct worker *worker) {
-    return worker->index;
-}
-
 struct server *worker_server(struct worker *worker) {
     return worker->server;
 }

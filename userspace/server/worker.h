@@ -23,7 +23,6 @@ void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
 bool worker_drain(struct worker *worker);
 void worker_close(struct worker *worker);
-size_t worker_index(const struct worker *worker);
 struct server *worker_server(struct worker *worker);
 struct store_session *worker_session(struct worker *worker);
 struct worker_stats *worker_stats(struct worker *worker);
