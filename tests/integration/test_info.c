@@ -206,6 +206,44 @@ static void commands_and_errors_are_counted_until_they_are_reset(void **state) {
     redisFree(other);
 }
 
+// The number behind `field` in INFO's line that begins with `line`; 0 if there is no such line.
+static long long number_in_line(const char *line, const char *field) {
+    char *text = info("commandstats errorstats");
+    char *begin = strstr(text, line);
+    long long number = 0;
+    if (begin != NULL) {
+        *strstr(begin, "\r\n") = '\0';
+        number = strtoll(text_after(begin, field), NULL, 10);
+    }
+    free(text);
+    return number;
+}
+
+static void commands_that_are_refused_before_they_run_are_counted_as_rejected(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *field;
+        int more;
+    } rows[] = {{"cmdstat_strlen:", ":calls=", 1},        {"cmdstat_strlen:", ",rejected_calls=", 2},
+                {"cmdstat_strlen:", ",failed_calls=", 0}, {"cmdstat_client:", ",rejected_calls=", 1},
+                {"cmdstat_save:", ",rejected_calls=", 1}, {"cmdstat_save:", ":calls=", 0},
+                {"errorstat_ERR:", "count=", 5}};
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    long long before[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        before[i] = number_in_line(rows[i].line, rows[i].field);
+    expect_error(connection, "ERR wrong number", "STRLEN");
+    expect_error(connection, "ERR wrong number", "STRLEN a b");
+    expect_integer(connection, 0, "STRLEN nothing");
+    expect_error(connection, "ERR wrong number", "CLIENT");
+    expect_error(connection, "ERR unknown subcommand", "CLIENT NOSUCH");
+    expect_text(connection, "OK", "MULTI");
+    expect_error(connection, "ERR SAVE is not allowed in transactions", "SAVE");
+    expect_error(connection, "EXECABORT", "EXEC");
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(number_in_line(rows[i].line, rows[i].field), before[i] + rows[i].more);
+}
+
 static void a_server_of_its_own_is_in_no_cluster(void **state) {
     (void)state;
     assert_int_equal(server_info_number(connection, "cluster", "cluster_enabled"), 0);
@@ -235,6 +273,7 @@ int main(void) {
         cmocka_unit_test(used_memory_comes_before_the_names_that_start_with_it),
         cmocka_unit_test(clients_are_counted),
         cmocka_unit_test(hits_and_misses_are_counted),
+        cmocka_unit_test(commands_that_are_refused_before_they_run_are_counted_as_rejected),
         cmocka_unit_test(commands_and_errors_are_counted_until_they_are_reset),
         cmocka_unit_test(a_server_of_its_own_is_in_no_cluster),
         cmocka_unit_test(every_column_family_is_described),

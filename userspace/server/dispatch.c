@@ -80,6 +80,40 @@ static void refuse_arity(struct client *client, const struct command *command) {
     atomic_store_explicit(&client->watch_shown, 0, memory_order_relaxed);
 }
 
+static bool is_authenticated_for(struct client *client, const struct command *command) {
+    if ((command->flags & COMMAND_NO_AUTH) != 0 || !client_must_authenticate(client))
+        return true;
+    reply_error(&client->reply, "NOAUTH Authentication required.");
+    return false;
+}
+
+// False: the error is replied.
+static bool is_fit_to_run(struct client *client, const struct command *command, const struct bytes *arguments,
+                          size_t count) {
+    char elsewhere[NODE_ERROR_SIZE];
+    const char *full = NULL;
+    if (!is_authenticated_for(client, command))
+        return false;
+    if (!arity_fits(command, count)) {
+        refuse_arity(client, command);
+        return false;
+    }
+    if (dispatch_is_elsewhere(client, command, arguments, count, elsewhere)) {
+        reply_error(&client->reply, elsewhere);
+        return false;
+    }
+    if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
+        reply_error(&client->reply, full);
+        return false;
+    }
+    return true;
+}
+
+// A command that is known and whose function is not called.
+static void count_rejected(struct client *client, const struct command *command) {
+    counter_add(&worker_stats(client->worker)->by_command[command->index].rejected, 1);
+}
+
 // Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
 // replied.
 static const struct command *admit(struct client *client, const struct bytes *arguments, size_t count) {
@@ -89,29 +123,15 @@ static const struct command *admit(struct client *client, const struct bytes *ar
         refuse_unknown(client, arguments, count);
         return NULL;
     }
-    if ((command->flags & COMMAND_NO_AUTH) == 0 && client_must_authenticate(client)) {
-        reply_error(&client->reply, "NOAUTH Authentication required.");
-        return NULL;
-    }
     if (count >= 2 && command_is_container(table, command)) {
-        refuse_unknown_subcommand(client, command, arguments[1]);
+        if (is_authenticated_for(client, command))
+            refuse_unknown_subcommand(client, command, arguments[1]);
         return NULL;
     }
-    if (!arity_fits(command, count)) {
-        refuse_arity(client, command);
-        return NULL;
-    }
-    char elsewhere[NODE_ERROR_SIZE];
-    if (dispatch_is_elsewhere(client, command, arguments, count, elsewhere)) {
-        reply_error(&client->reply, elsewhere);
-        return NULL;
-    }
-    const char *full = NULL;
-    if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
-        reply_error(&client->reply, full);
-        return NULL;
-    }
-    return command;
+    if (is_fit_to_run(client, command, arguments, count))
+        return command;
+    count_rejected(client, command);
+    return NULL;
 }
 
 static bool queue_writes(const struct transaction *transaction) {
@@ -329,16 +349,21 @@ static bool passes_multi(struct client *client, const struct command *command, c
         return true;
     if ((command->flags & COMMAND_NO_MULTI) != 0) {
         refuse_in_multi(client, command);
+        count_rejected(client, command);
+        count_error(client);
         client->transaction->broken = true;
         return false;
     }
     size_t most = (size_t)config_integer(client->server->config, CONFIG_CLIENT_QUERY_BUFFER_LIMIT);
     const char *error = transaction_queue(client->transaction, command, arguments, count, most);
     client_show_queue(client, (int)client->transaction->count, client->transaction->queued_bytes);
-    if (error != NULL)
-        reply_error(&client->reply, error);
-    else
+    if (error == NULL) {
         reply_status(&client->reply, "QUEUED");
+        return false;
+    }
+    reply_error(&client->reply, error);
+    count_rejected(client, command);
+    count_error(client);
     return false;
 }
 
