@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/dispatch.h"
+#include "server/monitor.h"
 #include "server/server.h"
 #include "server/transaction.h"
 #include "server/worker.h"
@@ -150,8 +151,7 @@ struct client *connection_open(struct worker *worker, const struct accepted_sock
 
 void connection_close(struct client *client) {
     struct server *server = client->server;
-    if (client->is_monitor)
-        atomic_fetch_sub(&server->monitors, 1);
+    monitor_set(client, false);
     unregister_client(client);
     transaction_close(client);
     if (client->read_event != NULL)

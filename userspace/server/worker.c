@@ -48,6 +48,7 @@ struct worker {
     bool syncs;      // settling waits for the disk
     bool has_paused; // some client may be CLIENT_PAUSED
     struct mailbox mailbox;
+    struct monitor_queue monitor_queue;
     struct store_session *session;
     struct worker_stats stats;
     char *scratch;
@@ -236,6 +237,13 @@ void worker_feed_monitors(struct worker *worker, struct bytes line) {
             continue;
         worker_mark_pending(worker, client);
         output_append(&client->reply.output, line);
+    }
+}
+
+void worker_close_monitors(struct worker *worker) {
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
+        if (client->is_monitor && !client->closing)
+            client_kill(client);
     }
 }
 
@@ -443,6 +451,10 @@ struct store_session *worker_session(struct worker *worker) {
 
 struct worker_stats *worker_stats(struct worker *worker) {
     return &worker->stats;
+}
+
+struct monitor_queue *worker_monitor_queue(struct worker *worker) {
+    return &worker->monitor_queue;
 }
 
 struct event_base *worker_event_base(struct worker *worker) {

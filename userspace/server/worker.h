@@ -7,6 +7,7 @@
 #define KVFENCE_SERVER_WORKER_H
 
 #include "server/client.h"
+#include "server/monitor.h"
 #include "server/stats.h"
 
 struct accepted_socket; // server/connection.h
@@ -51,6 +52,9 @@ void worker_resume_client(struct worker *worker, struct client *client);
 void worker_resume_later(struct worker *worker, const struct client *client);
 // On the worker's thread: appends the line to its clients in MONITOR.
 void worker_feed_monitors(struct worker *worker, struct bytes line);
+// On the worker's thread: closes its clients in MONITOR at the end of the round.
+void worker_close_monitors(struct worker *worker);
+struct monitor_queue *worker_monitor_queue(struct worker *worker); // thread-safe
 // When the current round began, by clock_duration_us(): good enough for what needs no exact time.
 uint64_t worker_round_time_us(const struct worker *worker);
 // The area that clients read into as long as nothing is left over; `*writable` is its start.
