@@ -164,6 +164,7 @@ void session_savepoint(struct store_session *session) {
     rocksdb_writebatch_wi_set_save_point(session->indexed);
     session->staged_at_savepoint = session->staged;
     session->tracked_at_savepoint = session->tracked.length;
+    session->last_tracked_at_savepoint = session->last_tracked;
 }
 
 void session_rollback_to_savepoint(struct store_session *session) {
@@ -175,6 +176,7 @@ void session_rollback_to_savepoint(struct store_session *session) {
     session->batch_is_named = session->batch_is_named && session->staged_at_savepoint != 0;
     session->staged = session->staged_at_savepoint;
     session->tracked.length = session->tracked_at_savepoint;
+    session->last_tracked = session->last_tracked_at_savepoint;
 }
 
 void session_track_keys(struct store_session *session) {
@@ -344,12 +346,23 @@ static void name_batch(struct store_session *session, enum value_type type) {
     session->batch_is_named = true;
 }
 
+// A collection's sub-keys are staged one after the other under the same name.
+static bool is_last_tracked(const struct store_session *session, struct bytes user_key) {
+    size_t length = 0;
+    if (session->tracked.length == 0)
+        return false;
+    const char *last = session->tracked.data + session->last_tracked;
+    memcpy(&length, last, sizeof(length));
+    return bytes_equal((struct bytes){last + sizeof(length), length}, user_key);
+}
+
 static void about_to_stage(struct store_session *session, struct bytes user_key, enum value_type type) {
     always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
     name_batch(session, type);
     session->staged++;
-    if (!session->tracks_keys || session->is_overfull)
+    if (!session->tracks_keys || session->is_overfull || is_last_tracked(session, user_key))
         return;
+    session->last_tracked = session->tracked.length;
     buffer_append(&session->tracked, (struct bytes){(const char *)&user_key.length, sizeof(user_key.length)});
     buffer_append(&session->tracked, user_key);
 }
@@ -432,6 +445,22 @@ void stage_delete(struct store_session *session, struct bytes key) {
     buffer_clear(&session->key);
     encode_metadata_key(&session->key, &session->store->layout, key);
     delete_encoded(session, FAMILY_METADATA, buffer_bytes(&session->key));
+}
+
+void stage_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                   const struct metadata *metadata, struct bytes sub_key, struct bytes value) {
+    about_to_stage(session, key, metadata->type);
+    buffer_clear(&session->key);
+    encode_sub_key(&session->key, &session->store->layout, key, metadata->version, sub_key);
+    put_parts(session, family, &value, 1);
+}
+
+void stage_delete_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                          const struct metadata *metadata, struct bytes sub_key) {
+    about_to_stage(session, key, metadata->type);
+    buffer_clear(&session->key);
+    encode_sub_key(&session->key, &session->store->layout, key, metadata->version, sub_key);
+    delete_encoded(session, family, buffer_bytes(&session->key));
 }
 
 void stage_raw_put(struct store_session *session, enum column_family family, struct bytes key,

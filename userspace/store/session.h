@@ -132,7 +132,12 @@ void stage_delete(struct store_session *session, struct bytes key);
 // Deletes every key. Outside a transaction one range tombstone; inside one a delete a key. STORE_OK or
 // STORE_FAILED.
 enum store_status stage_delete_all(struct store_session *session);
-// Any family, keys and values as encoded: for types with sub-keys.
+// One sub-key of the collection of this name, with its metadata's version and type: for store/collection.h.
+void stage_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                   const struct metadata *metadata, struct bytes sub_key, struct bytes value);
+void stage_delete_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                          const struct metadata *metadata, struct bytes sub_key);
+// Any family, keys and values as encoded.
 void stage_raw_put(struct store_session *session, enum column_family family, struct bytes key,
                    struct bytes value);
 void stage_raw_delete(struct store_session *session, enum column_family family, struct bytes key);

@@ -30,7 +30,8 @@ struct store_session {
     bool tracks_keys;
     bool tracked_all;
     struct buffer tracked; // length (size_t) and bytes of each staged user key
-    size_t tracked_at_savepoint;
+    size_t last_tracked;   // where the last one of them begins
+    size_t tracked_at_savepoint, last_tracked_at_savepoint;
 
     struct buffer key; // the encoded key of the current call
     rocksdb_readoptions_t *read;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A hash, list, set or sorted set within one command: its metadata as read, changed in memory and staged once
+// at the end, and its sub-keys. Deleting or overwriting a collection touches only its metadata: a new one of
+// the same name has a new version, so the old sub-keys are out of reach, and compaction removes them. Not
+// thread-safe. May use: base, store/session.
+//
+// A command that may look at a sub-key which it has staged itself, as HSET key f 1 f 2 f 3 does, calls
+// collection_read_own_writes() before it stages anything.
+#ifndef KVFENCE_STORE_COLLECTION_H
+#define KVFENCE_STORE_COLLECTION_H
+
+#include "store/session.h"
+
+// What a type adds behind the metadata header: a list's head and tail.
+enum { COLLECTION_EXTRA_MAX = 16 };
+
+struct collection {
+    struct store_session *session;
+    struct bytes key;         // borrowed: must outlive it
+    struct metadata metadata; // size is changed by collection_put() and collection_delete()'s callers
+    bool existed;             // when it was opened
+    char extra[COLLECTION_EXTRA_MAX];
+    size_t extra_length;
+};
+
+// For reading: STORE_OK, STORE_NOT_FOUND, STORE_WRONG_TYPE or STORE_FAILED. There is nothing to close.
+enum store_status collection_open(struct store_session *session, struct bytes key, enum value_type type,
+                                  wall_ms_t now, struct collection *out);
+// For writing, with the key's lock held: an absent one is opened as an empty new one, STORE_OK.
+enum store_status collection_open_for_write(struct store_session *session, struct bytes key,
+                                            enum value_type type, wall_ms_t now, struct collection *out);
+// Opens an empty new one in place of whatever the key holds: for ...STORE commands.
+void collection_open_anew(struct store_session *session, struct bytes key, enum value_type type,
+                          struct collection *out);
+
+// From here to the end of the command (of the transaction) reads see what is staged.
+void collection_read_own_writes(struct store_session *session);
+
+// One sub-key: STORE_OK, STORE_NOT_FOUND or STORE_FAILED. Release the value when STORE_OK was returned.
+enum store_status collection_get(const struct collection *collection, struct bytes sub_key,
+                                 struct store_value *out);
+enum store_status collection_has(const struct collection *collection, struct bytes sub_key);
+
+// Stage one sub-key; metadata.size is the caller's to keep. FAMILY_ZSET_SCORE is a sorted set's second index.
+void collection_put(struct collection *collection, enum column_family family, struct bytes sub_key,
+                    struct bytes value);
+void collection_delete(struct collection *collection, enum column_family family, struct bytes sub_key);
+
+// Stages the metadata: call once, after all changes, if there were any. An empty collection is deleted.
+void collection_save(struct collection *collection);
+
+// Walks the sub-keys in the order of their bytes, forwards or backwards, as of the moment it was opened (in a
+// snapshot: of that; in a transaction: with what was staged before). Stage nothing while one is open in a
+// transaction: RocksDB forbids it.
+struct collection_iterator;
+struct collection_iterator *collection_iterator_open(const struct collection *collection,
+                                                     enum column_family family);
+// Positions at the first sub-key >= `sub_key`; for walking backwards at the last one <= it.
+void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key);
+void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key);
+void collection_iterator_seek_last(struct collection_iterator *iterator);
+// The entry at the position after a seek, then the ones behind it (before it). Results are valid until the
+// next call. False at the end or on an error, which collection_iterator_status() tells.
+bool collection_iterator_next(struct collection_iterator *iterator, struct bytes *sub_key,
+                              struct bytes *value);
+bool collection_iterator_previous(struct collection_iterator *iterator, struct bytes *sub_key,
+                                  struct bytes *value);
+enum store_status
+collection_iterator_status(struct collection_iterator *iterator); // STORE_OK or STORE_FAILED
+void collection_iterator_close(struct collection_iterator *iterator);
+
+#endif

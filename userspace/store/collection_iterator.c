@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Walking the sub-keys of one collection. Uses: base, store/session.
+#include "base/memory.h"
+#include "store/collection.h"
+#include "store/session_internal.h"
+
+#include <stdlib.h>
+
+struct collection_iterator {
+    struct store_session *session;
+    rocksdb_readoptions_t *options;
+    rocksdb_iterator_t *entries;
+    struct buffer prefix; // what the keys of all sub-keys start with
+    struct buffer end;    // the first key behind them
+    struct buffer target;
+    bool fresh; // the entry under the iterator has not been handed out yet
+};
+
+// The prefix ends in the version, which is never all ones, so that the next version is the end.
+static void find_end(struct collection_iterator *iterator) {
+    buffer_append(&iterator->end, buffer_bytes(&iterator->prefix));
+    for (size_t at = iterator->end.length; at-- != 0;) {
+        iterator->end.data[at] = (char)(iterator->end.data[at] + 1);
+        if (iterator->end.data[at] != 0)
+            return;
+    }
+}
+
+struct collection_iterator *collection_iterator_open(const struct collection *collection,
+                                                     enum column_family family) {
+    struct store_session *session = collection->session;
+    struct store *store = session->store;
+    struct collection_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
+    iterator->session = session;
+    session->round_read = true;
+    session->reads++;
+    encode_sub_key(&iterator->prefix, &store->layout, collection->key, collection->metadata.version,
+                   (struct bytes){0});
+    find_end(iterator);
+    iterator->options = rocksdb_readoptions_create();
+    if (session->snapshot != NULL)
+        rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);
+    rocksdb_readoptions_set_iterate_upper_bound(iterator->options, iterator->end.data, iterator->end.length);
+    iterator->entries =
+        rocksdb_create_iterator_cf(store->database, iterator->options, store->families[family]);
+    if (session->in_transaction)
+        iterator->entries = rocksdb_writebatch_wi_create_iterator_with_base_cf(
+            session->indexed, iterator->entries, store->families[family]);
+    return iterator;
+}
+
+static struct bytes target_for(struct collection_iterator *iterator, struct bytes sub_key) {
+    buffer_clear(&iterator->target);
+    buffer_append(&iterator->target, buffer_bytes(&iterator->prefix));
+    buffer_append(&iterator->target, sub_key);
+    return buffer_bytes(&iterator->target);
+}
+
+void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key) {
+    struct bytes target = target_for(iterator, sub_key);
+    rocksdb_iter_seek(iterator->entries, target.data, target.length);
+    iterator->fresh = true;
+}
+
+void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key) {
+    struct bytes target = target_for(iterator, sub_key);
+    rocksdb_iter_seek_for_prev(iterator->entries, target.data, target.length);
+    iterator->fresh = true;
+}
+
+// The end itself is nobody's key of this collection, so the last entry before it is the wanted one.
+void collection_iterator_seek_last(struct collection_iterator *iterator) {
+    rocksdb_iter_seek_for_prev(iterator->entries, iterator->end.data, iterator->end.length);
+    iterator->fresh = true;
+    if (!rocksdb_iter_valid(iterator->entries))
+        return;
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    if (bytes_equal((struct bytes){key, length}, buffer_bytes(&iterator->end)))
+        rocksdb_iter_prev(iterator->entries);
+}
+
+// False if the position is not on an entry of the collection. An indexed batch's iterator does not honour the
+// upper bound, and walking backwards there is no lower one.
+static bool entry_at(const struct collection_iterator *iterator, struct bytes *sub_key, struct bytes *value) {
+    if (!rocksdb_iter_valid(iterator->entries))
+        return false;
+    size_t length = 0;
+    size_t prefix = iterator->prefix.length;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    if (length < prefix || memcmp(key, iterator->prefix.data, prefix) != 0)
+        return false;
+    *sub_key = (struct bytes){key + prefix, length - prefix};
+    value->data = rocksdb_iter_value(iterator->entries, &value->length);
+    return true;
+}
+
+typedef void move_function(rocksdb_iterator_t *entries);
+
+static bool step(struct collection_iterator *iterator, move_function *move, struct bytes *sub_key,
+                 struct bytes *value) {
+    if (!iterator->fresh && rocksdb_iter_valid(iterator->entries))
+        move(iterator->entries);
+    iterator->fresh = false;
+    return entry_at(iterator, sub_key, value);
+}
+
+bool collection_iterator_next(struct collection_iterator *iterator, struct bytes *sub_key,
+                              struct bytes *value) {
+    return step(iterator, rocksdb_iter_next, sub_key, value);
+}
+
+bool collection_iterator_previous(struct collection_iterator *iterator, struct bytes *sub_key,
+                                  struct bytes *value) {
+    return step(iterator, rocksdb_iter_prev, sub_key, value);
+}
+
+enum store_status collection_iterator_status(struct collection_iterator *iterator) {
+    char *reason = NULL;
+    rocksdb_iter_get_error(iterator->entries, &reason);
+    return reason == NULL ? STORE_OK : session_read_failed(iterator->session, reason);
+}
+
+void collection_iterator_close(struct collection_iterator *iterator) {
+    rocksdb_iter_destroy(iterator->entries);
+    rocksdb_readoptions_destroy(iterator->options);
+    buffer_release(&iterator->prefix);
+    buffer_release(&iterator->end);
+    buffer_release(&iterator->target);
+    free(iterator);
+}
