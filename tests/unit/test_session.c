@@ -14,6 +14,7 @@
 #include "store/session_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int open_store(void **state) {
@@ -317,6 +318,29 @@ static void deleting_everything_in_a_transaction_is_bounded_too(void **state) {
     assert_int_equal(store_exists(session, BYTES_LITERAL("big0"), 0), STORE_OK);
 }
 
+static void memory_for_long_and_many_keys_is_given_back(void **state) {
+    enum { LENGTH = 4 << 20, MANY = 1 << 19, KEPT = 1 << 20 };
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    char *text = calloc(1, LENGTH);
+    struct bytes *keys = calloc(MANY, sizeof(*keys));
+    assert_true(text != NULL && keys != NULL);
+    for (size_t i = 0; i < MANY; i++)
+        keys[i] = (struct bytes){(const char *)&keys[i], sizeof(keys[i].data)};
+    keys[0] = (struct bytes){text, LENGTH};
+    assert_int_equal(store_exists(session, keys[0], 0), STORE_NOT_FOUND);
+    assert_int_equal(store_settle(session), SETTLED);
+    assert_in_range(session->key.capacity, 0, KEPT);
+    session_write_begin(session, keys, MANY);
+    session_track_keys(session);
+    stage_delete(session, keys[0]);
+    session_write_end(session);
+    assert_in_range(session->key.capacity, 0, KEPT);
+    assert_in_range(session->tracked.capacity, 0, KEPT);
+    assert_in_range(session->locked.capacity * sizeof(*session->locked.stripes), 0, KEPT);
+    free(text);
+    free(keys);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int main(void) {
@@ -334,6 +358,7 @@ int main(void) {
         WITH_STORE(deleting_everything_leaves_nothing_in_and_out_of_transactions),
         WITH_STORE(random_keys_reach_all_living_keys_and_no_dead_one),
         WITH_STORE(committed_keys_are_told_to_those_who_track_them),
+        WITH_STORE(memory_for_long_and_many_keys_is_given_back),
         WITH_STORE(changes_beyond_what_a_session_holds_fail_as_a_whole),
         WITH_STORE(what_failed_half_way_counts_as_held_until_the_end),
         WITH_STORE(one_value_alone_may_be_larger_than_what_a_session_holds_of_many),

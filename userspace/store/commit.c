@@ -115,6 +115,7 @@ enum settle_result store_settle(struct store_session *session) {
         result = settle_round(session);
     session->round_wrote = false;
     session->round_read = false;
+    session_give_back_memory(session);
     return result;
 }
 

@@ -91,13 +91,14 @@ void session_write_begin_exclusive(struct store_session *session) {
     session->state = SESSION_WRITING_EXCLUSIVE;
 }
 
-// A batch keeps the memory of the most that it ever held, which after a big value is too much to keep.
-enum { BATCH_KEPT_MAX = 1 << 20 };
+// Batches and buffers keep the memory of the most that they ever held, which after a big one is too much to
+// keep.
+enum { MEMORY_KEPT_MAX = 1 << 20 };
 
 static void clear_batch(struct store_session *session) {
     size_t size = 0;
     (void)rocksdb_writebatch_data(session->batch, &size);
-    if (size <= BATCH_KEPT_MAX) {
+    if (size <= MEMORY_KEPT_MAX) {
         rocksdb_writebatch_clear(session->batch);
         return;
     }
@@ -108,7 +109,7 @@ static void clear_batch(struct store_session *session) {
 static void clear_indexed_batch(struct store_session *session) {
     size_t size = 0;
     (void)rocksdb_writebatch_wi_data(session->indexed, &size);
-    if (size <= BATCH_KEPT_MAX) {
+    if (size <= MEMORY_KEPT_MAX) {
         rocksdb_writebatch_wi_clear(session->indexed);
         return;
     }
@@ -130,6 +131,18 @@ static void forget_staged(struct store_session *session) {
     buffer_clear(&session->tracked);
 }
 
+static void give_back(struct buffer *buffer) {
+    if (buffer->capacity > MEMORY_KEPT_MAX)
+        buffer_release(buffer);
+}
+
+void session_give_back_memory(struct store_session *session) {
+    give_back(&session->key);
+    give_back(&session->tracked);
+    if (session->locked.capacity > MEMORY_KEPT_MAX / sizeof(*session->locked.stripes))
+        key_lock_set_release_memory(&session->locked);
+}
+
 void session_write_end(struct store_session *session) {
     always_assert(session->state != SESSION_IDLE, "what ends was begun");
     forget_staged(session);
@@ -141,6 +154,7 @@ void session_write_end(struct store_session *session) {
         role_guard_leave(session->store->guard, session->index);
     }
     session->state = SESSION_IDLE;
+    session_give_back_memory(session);
 }
 
 void session_transaction_begin(struct store_session *session) {

@@ -47,6 +47,9 @@ struct store_session {
 // The read options that the session's reads use now.
 const rocksdb_readoptions_t *session_read_options(const struct store_session *session);
 
+// Frees what a long key or many of them have made the session's buffers grow to. Between commands.
+void session_give_back_memory(struct store_session *session);
+
 // Keeps RocksDB's error text for session_error(), frees it, and returns STORE_FAILED.
 enum store_status session_failed(struct store_session *session, const char *what, char *reason);
 // The same for a read, and logs it.
