@@ -222,6 +222,17 @@ static void dbsize_is_exact(void **state) {
     expect_reply(client, "-ERR wrong number of arguments for 'dbsize' command", "DBSIZE nonsense");
 }
 
+static void set_many_keys(int first, int count) {
+    for (int i = first; i < first + count; i++)
+        assert_int_equal(redisAppendCommand(client, "SET key:%d 1", i), REDIS_OK);
+    for (int i = 0; i < count; i++) {
+        redisReply *reply = NULL;
+        assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        assert_string_equal(reply->str, "OK");
+        freeReplyObject(reply);
+    }
+}
+
 static bool info_keyspace_says(void *text) {
     char *info = reply_text(client, "INFO keyspace");
     bool found = strstr(info, text) != NULL;
@@ -236,6 +247,20 @@ static void dbsize_scan_counts_in_the_background_for_info(void **state) {
     expect_reply(client, "OK", "DBSIZE SCAN");
     char text[] = "db0:keys=3,expires=1,";
     wait_until(info_keyspace_says, text, 10, "the count to show in INFO");
+}
+
+// Its other clients would wait for a worker that counts millions.
+static void dbsize_of_many_keys_is_what_the_last_scan_has_found(void **state) {
+    (void)state;
+    enum { MANY = 20000 };
+    set_many_keys(0, MANY);
+    expect_reply(client, "OK", "DBSIZE SCAN");
+    char text[] = "db0:keys=20000,";
+    wait_until(info_keyspace_says, text, 10, "the count to show in INFO");
+    set_many_keys(MANY, 100);
+    expect_reply(client, "20000", "DBSIZE");
+    expect_reply(client, "OK", "FLUSHALL");
+    expect_reply(client, "0", "DBSIZE");
 }
 
 // Eight names, five values. RENAMENX moves values between names while all do so at once: none may be lost
@@ -312,6 +337,7 @@ int main(void) {
         cmocka_unit_test_setup(randomkey_finds_every_key_in_the_end, empty_database),
         cmocka_unit_test_setup(flushing_deletes_everything, empty_database),
         cmocka_unit_test_setup(dbsize_is_exact, empty_database),
+        cmocka_unit_test_setup(dbsize_of_many_keys_is_what_the_last_scan_has_found, empty_database),
         cmocka_unit_test_setup(dbsize_scan_counts_in_the_background_for_info, empty_database),
         cmocka_unit_test_setup(renames_by_many_at_once_lose_and_double_nothing, empty_database),
     };
