@@ -234,11 +234,12 @@ static int count_files(const struct test_server *server, const char *part) {
     return count;
 }
 
-static void starts_leave_no_unfinished_files_behind(void **state) {
+static void starts_and_changed_options_leave_no_unfinished_files_behind(void **state) {
     struct own_server *own = *state;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(count_files(&own->server, ".dbtmp"), 0);
         expect_text(own->client, "OK", "CONFIG SET rocksdb.write_buffer_size %d", 16 + i);
+        assert_int_equal(count_files(&own->server, ".dbtmp"), 0);
         own_server_restart(own);
     }
 }
@@ -252,7 +253,7 @@ int main(void) {
         own_server_test(a_missing_pointer_to_the_list_of_files_is_not_taken_for_a_new_database, ""),
         own_server_test(a_torn_end_of_the_log_of_writes_is_no_damage, ""),
         own_server_test(damage_amid_the_log_of_writes_ends_the_start_with_a_reason, ""),
-        own_server_test(starts_leave_no_unfinished_files_behind, ""),
+        own_server_test(starts_and_changed_options_leave_no_unfinished_files_behind, ""),
         own_server_test(a_second_server_on_the_same_data_is_refused_and_the_first_goes_on, ""),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

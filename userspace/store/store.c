@@ -103,10 +103,8 @@ static bool open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
     return store->database != NULL;
 }
 
-// Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
-// any.
-static void remove_unfinished_options(const char *path) {
-    DIR *directory = opendir(path);
+void store_remove_unfinished_options(const struct store *store) {
+    DIR *directory = opendir(store->directory);
     if (directory == NULL)
         return;
     for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
@@ -197,7 +195,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         return false;
     }
     store->log = write_ahead_log_open(store->database, config->tuning.write_sync);
-    remove_unfinished_options(store->directory);
+    store_remove_unfinished_options(store);
     // Before the filters, which take keys of the other layout for garbage, are let loose.
     if (!layout_fits(store, error)) {
         store_close(store);

@@ -55,6 +55,10 @@ struct store {
     _Atomic bool unhealthy; // RocksDB has refused a write or a flush, and none has passed since
 };
 
+// Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
+// any. Not while options are being changed.
+void store_remove_unfinished_options(const struct store *store);
+
 // Remembers, and logs when it changes, whether RocksDB takes writes. `error` is NULL when one has passed.
 // Thread-safe.
 void store_note_health(struct store *store, const char *what, const char *error);

@@ -123,7 +123,9 @@ uint64_t store_block_cache_pinned_usage(const struct store *store) {
 }
 
 char *store_change_option(struct store *store, const char *name, const char *value) {
-    return store_options_change(&store->options, store->database, store->families, name, value);
+    char *reason = store_options_change(&store->options, store->database, store->families, name, value);
+    store_remove_unfinished_options(store);
+    return reason;
 }
 
 char *store_compact(struct store *store, const struct bytes *begin, const struct bytes *end) {
