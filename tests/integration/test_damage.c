@@ -75,6 +75,12 @@ static void overwrite(const char *path, const char *text) {
     assert_int_equal(close(fd), 0);
 }
 
+static void clear_log(const struct test_server *server) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/output.log", server->directory);
+    overwrite(path, "");
+}
+
 // --- Data ---
 
 static void write_keys(redisContext *client) {
@@ -134,10 +140,25 @@ static void a_damaged_data_file_costs_what_is_in_it_and_nothing_else(void **stat
     server_wait_log(&own->server, "Corruption");
 }
 
+static void a_compaction_that_meets_damage_is_not_said_to_have_succeeded(void **state) {
+    struct own_server *own = *state;
+    char path[512];
+    write_and_end(own, COMPACTED);
+    find_file(&own->server, ".sst", path);
+    damage_middle(path, 100);
+    own_server_restart(own);
+    for (int round = 0; round < 2; round++) { // the second time RocksDB has already given up
+        clear_log(&own->server);
+        // Something to merge with the damaged file, or it would be left alone.
+        freeReplyObject(command(own->client, "SET key:1 new"));
+        expect_text(own->client, "OK", "COMPACT");
+        server_wait_log(&own->server, "the database could not be compacted: Corruption");
+        assert_false(server_log_contains(&own->server, "the database is compacted"));
+    }
+}
+
 static void fails_to_start(struct test_server *server, const char *reason) {
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/output.log", server->directory);
-    overwrite(path, "");
+    clear_log(server);
     server_spawn(server);
     assert_int_equal(server_wait_exit(server), 1);
     assert_true(server_log_contains(server, "kvfenced: cannot open the database"));
@@ -247,6 +268,7 @@ static void starts_and_changed_options_leave_no_unfinished_files_behind(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         own_server_test(a_damaged_data_file_costs_what_is_in_it_and_nothing_else, ""),
+        own_server_test(a_compaction_that_meets_damage_is_not_said_to_have_succeeded, ""),
         own_server_test(a_damaged_list_of_files_ends_the_start_with_a_reason, ""),
         own_server_test(a_damaged_pointer_to_the_list_of_files_ends_the_start_with_a_reason, ""),
         own_server_test(a_missing_data_file_ends_the_start_with_a_reason, ""),

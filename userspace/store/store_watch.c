@@ -128,12 +128,22 @@ char *store_change_option(struct store *store, const char *name, const char *val
     return reason;
 }
 
+// RocksDB's interface does not tell how a compaction went. But it counts what went wrong in the background,
+// and takes no more writes once it has met damage.
+static uint64_t background_errors(const struct store *store) {
+    return store_property(store, FAMILY_DEFAULT, "rocksdb.background-errors");
+}
+
 char *store_compact(struct store *store, const struct bytes *begin, const struct bytes *end) {
+    uint64_t errors = background_errors(store);
     for (int family = 0; family < FAMILY_COUNT; family++)
         rocksdb_compact_range_cf(store->database, store->families[family], begin == NULL ? NULL : begin->data,
                                  begin == NULL ? 0 : begin->length, end == NULL ? NULL : end->data,
                                  end == NULL ? 0 : end->length);
-    return NULL;
+    char *reason = write_ahead_log_ask_health(store->log);
+    if (reason == NULL && background_errors(store) != errors)
+        reason = memory_copy_text("RocksDB met an error and goes on without having compacted everything");
+    return reason;
 }
 
 void store_stop_compacting(struct store *store) {

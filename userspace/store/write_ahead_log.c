@@ -50,16 +50,21 @@ void write_ahead_log_note_failure(struct write_ahead_log *log) {
     atomic_fetch_add(&log->failures, 1);
 }
 
-// With the lock held. An empty batch past the log is refused as long as RocksDB has not recovered. Failures
-// that come while it is asked are asked about again.
-static char *ask_whether_recovered(struct write_ahead_log *log) {
-    uint64_t failures = atomic_load(&log->failures);
-    if (failures == log->failures_overcome)
-        return NULL;
+// By an empty batch past the log.
+char *write_ahead_log_ask_health(struct write_ahead_log *log) {
     char *reason = NULL;
     rocksdb_writebatch_t *nothing = rocksdb_writebatch_create();
     rocksdb_write(log->database, log->past_the_log, nothing, &reason);
     rocksdb_writebatch_destroy(nothing);
+    return reason;
+}
+
+// With the lock held. Failures that come while RocksDB is asked are asked about again.
+static char *ask_whether_recovered(struct write_ahead_log *log) {
+    uint64_t failures = atomic_load(&log->failures);
+    if (failures == log->failures_overcome)
+        return NULL;
+    char *reason = write_ahead_log_ask_health(log);
     if (reason == NULL)
         log->failures_overcome = failures;
     return reason;

@@ -29,6 +29,10 @@ char *write_ahead_log_flush(struct write_ahead_log *log, uint64_t sequence, bool
 // The same for everything there is, with an fsync whatever the log was opened for.
 char *write_ahead_log_sync(struct write_ahead_log *log);
 
+// NULL if RocksDB takes writes, else its reason, which the caller frees with free(). Thread-safe; blocks
+// while writes are stalled.
+char *write_ahead_log_ask_health(struct write_ahead_log *log);
+
 // A write was refused: the file may be the cause. Thread-safe.
 void write_ahead_log_note_failure(struct write_ahead_log *log);
 
