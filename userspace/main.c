@@ -278,7 +278,8 @@ static bool take_signal(int signals) {
 static void serve(const struct program *program) {
     struct pollfd events[] = {{.fd = program->signals, .events = POLLIN},
                               {.fd = program->shutdown, .events = POLLIN},
-                              {.fd = program->timer, .events = POLLIN}};
+                              {.fd = program->timer, .events = POLLIN},
+                              {.fd = server_lease_timer(program->server), .events = POLLIN}};
     for (;;) {
         uint64_t expirations = 0;
         if (poll(events, sizeof(events) / sizeof(events[0]), -1) < 0 && errno != EINTR) {
@@ -291,6 +292,8 @@ static void serve(const struct program *program) {
             log_warning("shutting down as asked by a client");
             return;
         }
+        if (events[3].revents != 0)
+            server_on_lease_timer(program->server);
         if (read(program->timer, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations))
             server_tick(program->server);
     }

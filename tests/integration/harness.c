@@ -14,11 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -105,15 +107,29 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 // --- The process ---
 
-int free_port(void) {
+static bool is_free(int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    bool free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
     assert_int_equal(close(fd), 0);
-    return ntohs(address.sin_port);
+    return free;
+}
+
+// Not one of those which the system gives to clients, usually from 32768: a client could have it by the time
+// that a server starts, or starts again.
+int free_port(void) {
+    enum { LOWEST = 10000, COUNT = 20000, TRIES = 1000 };
+    for (int i = 0; i < TRIES; i++) {
+        uint32_t number = 0;
+        assert_int_equal(getrandom(&number, sizeof(number), 0), sizeof(number));
+        int port = LOWEST + (int)(number % COUNT);
+        if (is_free(port))
+            return port;
+    }
+    fail_msg("no port is free");
+    return 0;
 }
 
 static void write_config(const struct test_server *server, const char *config) {
@@ -300,6 +316,38 @@ void expect_null(redisContext *connection, const char *format, ...) {
     if (reply->type != REDIS_REPLY_NIL)
         fail_msg("'%s': wanted null, got type %d '%s'", format, reply->type, text_of(reply));
     freeReplyObject(reply);
+}
+
+void send_command(redisContext *connection, const char *format, ...) {
+    va_list arguments;
+    int done = 0;
+    va_start(arguments, format);
+    assert_int_equal(redisvAppendCommand(connection, format, arguments), REDIS_OK);
+    va_end(arguments);
+    while (done == 0)
+        assert_int_equal(redisBufferWrite(connection, &done), REDIS_OK);
+}
+
+void expect_next_text(redisContext *connection, const char *wanted) {
+    redisReply *reply = NULL;
+    if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+        fail_msg("wanted '%s', got no reply: %s", wanted, connection->errstr);
+    assert_string_equal(text_of(reply), wanted);
+    freeReplyObject(reply);
+}
+
+void expect_silence(redisContext *connection, int milliseconds) {
+    struct pollfd sound = {.fd = connection->fd, .events = POLLIN};
+    assert_int_equal(poll(&sound, 1, milliseconds), 0);
+}
+
+size_t client_list_count(redisContext *connection, const char *text) {
+    redisReply *reply = command(connection, "CLIENT LIST");
+    size_t count = 0;
+    for (const char *at = text_of(reply); (at = strstr(at, text)) != NULL; at++)
+        count++;
+    freeReplyObject(reply);
+    return count;
 }
 
 long long server_info_number(redisContext *connection, const char *section, const char *field) {

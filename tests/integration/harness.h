@@ -57,9 +57,18 @@ __attribute__((format(printf, 3, 4))) void expect_error(redisContext *connection
                                                         const char *format, ...);
 __attribute__((format(printf, 2, 3))) void expect_null(redisContext *connection, const char *format, ...);
 
+// Sends a command, and before it what redisAppendCommand() has left, without waiting for a reply.
+__attribute__((format(printf, 2, 3))) void send_command(redisContext *connection, const char *format, ...);
+// Waits for the next reply, which must be this text, status or error.
+void expect_next_text(redisContext *connection, const char *wanted);
+// Looks for a while whether something comes, a reply or the connection's end, that must not come.
+void expect_silence(redisContext *connection, int milliseconds);
+
 // Waits for a fact: calls `holds` every few milliseconds until it is true; fails the test after `seconds`.
 void wait_until(bool (*holds)(void *context), void *context, int seconds, const char *what);
 
+// How often CLIENT LIST has the text.
+size_t client_list_count(redisContext *connection, const char *text);
 // A field of INFO as a number; fails if it is not there.
 long long server_info_number(redisContext *connection, const char *section, const char *field);
 

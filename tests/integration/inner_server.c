@@ -11,6 +11,7 @@
 #include "inner_server.h"
 
 #include "commands/table.h"
+#include "server/background.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -59,4 +60,18 @@ void inner_server_discard(struct inner_server *inner) {
     config_close(inner->config);
     free(inner->commands);
     assert_int_equal(nftw(inner->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void occupy(void *argument, bool cancelled) {
+    struct occupation *occupation = argument;
+    (void)cancelled;
+    (void)sem_post(&occupation->begun);
+    (void)sem_wait(&occupation->may_end);
+}
+
+void inner_server_occupy(struct inner_server *inner, struct occupation *occupation) {
+    assert_int_equal(sem_init(&occupation->begun, 0, 0), 0);
+    assert_int_equal(sem_init(&occupation->may_end, 0, 0), 0);
+    background_run(inner->server->background, occupy, occupation);
+    (void)sem_wait(&occupation->begun);
 }

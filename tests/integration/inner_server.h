@@ -8,6 +8,8 @@
 #include "harness.h"
 #include "server/server.h"
 
+#include <semaphore.h>
+
 struct inner_server {
     char directory[64];
     struct config *config;
@@ -21,5 +23,14 @@ void inner_server_open(struct inner_server *inner, int workers, store_check_func
                        void *check_context);
 // Closes it, if that has not been done, and removes the directory.
 void inner_server_discard(struct inner_server *inner);
+
+// A job that keeps the thread of background jobs busy.
+struct occupation {
+    sem_t begun;
+    sem_t may_end; // to be posted by the test
+};
+
+// Returns when the job has begun.
+void inner_server_occupy(struct inner_server *inner, struct occupation *occupation);
 
 #endif

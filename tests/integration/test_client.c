@@ -34,15 +34,6 @@ static void own_field(redisContext *connection, const char *name, char out[128])
     freeReplyObject(reply);
 }
 
-static size_t lines_in(redisContext *connection, const char *text) {
-    redisReply *reply = command(connection, "CLIENT LIST");
-    size_t found = 0;
-    for (const char *at = reply->str; (at = strstr(at, text)) != NULL; at += strlen(text))
-        found++;
-    freeReplyObject(reply);
-    return found;
-}
-
 static bool is_closed(void *context) {
     redisContext *connection = context;
     redisReply *reply = redisCommand(connection, "PING");
@@ -287,7 +278,7 @@ static void kill_refuses_what_it_does_not_understand(void **state) {
 // --- PAUSE ---
 
 static bool shows_a_waiting_client(void *context) {
-    return lines_in(context, " flags=b ") != 0;
+    return client_list_count(context, " flags=b ") != 0;
 }
 
 static void a_pause_of_writes_holds_writes_until_it_is_ended(void **state) {
@@ -297,10 +288,7 @@ static void a_pause_of_writes_holds_writes_until_it_is_ended(void **state) {
     redisContext *reader = server_connect(&server);
     expect_text(writer, "OK", "SET paused before");
     expect_text(operator, "OK", "CLIENT PAUSE 100000 WRITE");
-    assert_int_equal(redisAppendCommand(writer, "SET paused after"), REDIS_OK);
-    int done = 0;
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(writer, &done), REDIS_OK);
+    send_command(writer, "SET paused after");
     wait_until(shows_a_waiting_client, operator, 10, "a client waits");
     expect_text(reader, "before", "GET paused");
     expect_text(operator, "OK", "CLIENT UNPAUSE");

@@ -12,7 +12,6 @@
 
 #include "inner_server.h"
 
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +45,6 @@ static int stop(void **state) {
     inner_server_discard(inner);
     free(inner);
     return 0;
-}
-
-// Looks for a while whether something comes, an answer or the end of the connection, that must not come.
-static void expect_silence(redisContext *connection, int milliseconds) {
-    struct pollfd end = {.fd = connection->fd, .events = POLLIN};
-    assert_int_equal(poll(&end, 1, milliseconds), 0);
 }
 
 static void the_test_steps_the_clock(void **state) {
@@ -103,13 +96,10 @@ static void a_pause_is_not_ended_by_a_step(void **state) {
     struct inner_server *inner = *state;
     redisContext *operator= server_connect(&inner->address);
     redisContext *waiting = server_connect(&inner->address);
-    int done = 0;
     expect_text(operator, "OK", "CLIENT PAUSE 600000");
     atomic_store(&step_seconds, HOUR);
     server_tick(inner->server);
-    assert_int_equal(redisAppendCommand(waiting, "PING"), REDIS_OK);
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(waiting, &done), REDIS_OK);
+    send_command(waiting, "PING");
     expect_silence(waiting, 300);
     expect_text(operator, "OK", "CLIENT UNPAUSE");
     redisReply *reply = NULL;

@@ -48,12 +48,13 @@ static size_t count_in(const char *text, const char *word) {
 
 static void all_sections_come_in_order(void **state) {
     (void)state;
-    static const char *const headings[] = {"# Server\r\n",           "\r\n\r\n# Clients\r\n",
-                                           "\r\n\r\n# Memory\r\n",   "\r\n\r\n# Persistence\r\n",
-                                           "\r\n\r\n# Stats\r\n",    "\r\n\r\n# Replication\r\n",
-                                           "\r\n\r\n# CPU\r\n",      "\r\n\r\n# Commandstats\r\n",
-                                           "\r\n# Errorstats\r\n",   "\r\n# Cluster\r\n",
-                                           "\r\n\r\n# Keyspace\r\n", "\r\n\r\n# RocksDB\r\n"};
+    static const char *const headings[] = {"# Server\r\n",         "\r\n\r\n# Clients\r\n",
+                                           "\r\n\r\n# Memory\r\n", "\r\n\r\n# Persistence\r\n",
+                                           "\r\n\r\n# Stats\r\n",  "\r\n\r\n# Replication\r\n",
+                                           "\r\n\r\n# CPU\r\n",    "\r\n\r\n# Commandstats\r\n",
+                                           "\r\n# Errorstats\r\n", "\r\n# Cluster\r\n",
+                                           "\r\n\r\n# Lease\r\n",  "\r\n\r\n# Keyspace\r\n",
+                                           "\r\n\r\n# RocksDB\r\n"};
     static const char *const words[] = {"", "all", "default", "everything", "EVERYTHING"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         char *text = info(words[i]);

@@ -26,9 +26,9 @@ static const struct shared_server servers[] = {
 };
 
 // Sends `text` again and again and reads nothing, until the server has closed the connection (true) or has
-// taken `most` bytes, or nothing more for two seconds (false).
+// taken `most` bytes, or nothing more for half a minute (false).
 static bool is_closed_while_sending(int fd, const char *text, size_t most) {
-    struct timeval patience = {.tv_sec = 2};
+    struct timeval patience = {.tv_sec = 30};
     size_t length = strlen(text);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
     size_t sent = 0;
@@ -91,12 +91,6 @@ static void a_transaction_too_big_to_be_held_is_one_error_and_writes_nothing(voi
     redisFree(client);
 }
 
-static void expect_list_contains(redisContext *client, const char *text, bool wanted) {
-    redisReply *list = command(client, "CLIENT LIST");
-    assert_int_equal(strstr(list->str, text) != NULL, wanted);
-    freeReplyObject(list);
-}
-
 static void what_multi_queues_is_bounded_and_shown(void **state) {
     (void)state;
     redisContext *client = server_connect(&open_server);
@@ -105,14 +99,14 @@ static void what_multi_queues_is_bounded_and_shown(void **state) {
     char *big = repeated("0123456789", 40000);
     expect_text(client, "OK", "MULTI");
     expect_text(client, "QUEUED", "SET one %s", big);
-    expect_list_contains(watcher, " multi-mem=400", true);
+    assert_int_equal(client_list_count(watcher, " multi-mem=400"), 1);
     expect_text(client, "QUEUED", "SET two %s", big);
     expect_error(client, "ERR the transaction takes more than client-query-buffer-limit bytes",
                  "SET three %s", big);
     expect_text(client, "QUEUED", "SET four 4");
     expect_error(client, "EXECABORT", "EXEC");
     expect_integer(client, 0, "EXISTS one two three four");
-    expect_list_contains(watcher, " multi-mem=400", false);
+    assert_int_equal(client_list_count(watcher, " multi-mem=400"), 0);
     expect_text(client, "OK", "CONFIG SET client-query-buffer-limit 1gb");
     free(big);
     redisFree(client);

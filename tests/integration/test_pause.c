@@ -61,42 +61,12 @@ static int stop(void **state) {
     return 0;
 }
 
-static void send_command(redisContext *connection, const char *text) {
-    int done = 0;
-    assert_int_equal(redisAppendCommand(connection, text), REDIS_OK);
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(connection, &done), REDIS_OK);
-}
-
-static void expect_next(redisContext *connection, const char *wanted) {
-    redisReply *reply = NULL;
-    assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
-    assert_non_null(reply->str);
-    assert_string_equal(reply->str, wanted);
-    freeReplyObject(reply);
-}
-
-// Looks for a while: an answer that must not come is seen if it comes at all soon.
-static void expect_no_answer(redisContext *connection) {
-    struct pollfd answer = {.fd = connection->fd, .events = POLLIN};
-    assert_int_equal(poll(&answer, 1, SHORT_MS), 0);
-}
-
-static size_t count_in_list(redisContext *connection, const char *text) {
-    redisReply *reply = command(connection, "CLIENT LIST");
-    size_t count = 0;
-    for (const char *at = reply->str; (at = strstr(at, text)) != NULL; at++)
-        count++;
-    freeReplyObject(reply);
-    return count;
-}
-
 static bool one_is_paused(void *connection) {
-    return count_in_list(connection, " flags=b ") == 1;
+    return client_list_count(connection, " flags=b ") == 1;
 }
 
 static bool two_set(void *connection) {
-    return count_in_list(connection, " cmd=set ") == 2;
+    return client_list_count(connection, " cmd=set ") == 2;
 }
 
 // --- Writes that are under way ---
@@ -107,10 +77,10 @@ static void a_pause_is_answered_when_the_writes_under_way_are_over(void **state)
     send_command(paused->connections[FIRST], "SET first 1");
     (void)sem_wait(&paused->held);
     send_command(paused->connections[SECOND], "CLIENT PAUSE 100000 WRITE");
-    expect_no_answer(paused->connections[SECOND]);
+    expect_silence(paused->connections[SECOND], SHORT_MS);
     (void)sem_post(&paused->may_commit);
-    expect_next(paused->connections[SECOND], "OK");
-    expect_next(paused->connections[FIRST], "OK");
+    expect_next_text(paused->connections[SECOND], "OK");
+    expect_next_text(paused->connections[FIRST], "OK");
     expect_text(paused->connections[SECOND], "1", "GET first");
 }
 
@@ -119,7 +89,7 @@ static void hold_up_the_first(struct paused_server *paused) {
     send_command(paused->connections[FIRST], "SET first 1");
     (void)sem_wait(&paused->held);
     send_command(paused->connections[SECOND], "CLIENT PAUSE 100000 WRITE");
-    expect_no_answer(paused->connections[SECOND]);
+    expect_silence(paused->connections[SECOND], SHORT_MS);
 }
 
 static void a_write_that_waits_while_the_pause_begins_is_held_by_it(void **state) {
@@ -128,16 +98,16 @@ static void a_write_that_waits_while_the_pause_begins_is_held_by_it(void **state
     send_command(paused->connections[THIRD], "SET third 3");
     wait_until(two_set, paused->connections[OPERATOR], 30, "the third has begun");
     (void)sem_post(&paused->may_commit);
-    expect_next(paused->connections[SECOND], "OK");
-    expect_no_answer(paused->connections[THIRD]);
+    expect_next_text(paused->connections[SECOND], "OK");
+    expect_silence(paused->connections[THIRD], SHORT_MS);
     expect_null(paused->connections[SECOND], "GET third");
     expect_text(paused->connections[OPERATOR], "OK", "CLIENT UNPAUSE");
-    expect_next(paused->connections[THIRD], "OK");
+    expect_next_text(paused->connections[THIRD], "OK");
     expect_text(paused->connections[SECOND], "3", "GET third");
 }
 
 static bool an_exec_has_begun(void *connection) {
-    return count_in_list(connection, " cmd=exec ") == 1;
+    return client_list_count(connection, " cmd=exec ") == 1;
 }
 
 static void a_transaction_that_waits_while_the_pause_begins_runs_whole_after_it(void **state) {
@@ -149,8 +119,8 @@ static void a_transaction_that_waits_while_the_pause_begins_runs_whole_after_it(
     send_command(third, "EXEC");
     wait_until(an_exec_has_begun, paused->connections[OPERATOR], 30, "EXEC has begun");
     (void)sem_post(&paused->may_commit);
-    expect_next(paused->connections[SECOND], "OK");
-    expect_no_answer(third);
+    expect_next_text(paused->connections[SECOND], "OK");
+    expect_silence(third, SHORT_MS);
     expect_text(paused->connections[OPERATOR], "OK", "CLIENT UNPAUSE");
     redisReply *reply = NULL;
     assert_int_equal(redisGetReply(third, (void **)&reply), REDIS_OK);
@@ -172,7 +142,7 @@ static void a_pause_within_a_transaction_begins_with_it(void **state) {
     send_command(paused->connections[SECOND], "SET other 1");
     wait_until(one_is_paused, paused->connections[OPERATOR], 30, "the write waits");
     expect_text(first, "OK", "CLIENT UNPAUSE");
-    expect_next(paused->connections[SECOND], "OK");
+    expect_next_text(paused->connections[SECOND], "OK");
 }
 
 // --- The end ---
@@ -191,7 +161,7 @@ static void a_pause_that_ends_between_two_ticks_of_a_worker_lets_its_clients_go_
         send_command(paused->connections[FIRST], "PING");
         wait_until(is_over, paused->inner.server, 30, "the time of the pause is over");
         server_tick(paused->inner.server);
-        expect_next(paused->connections[FIRST], "PONG");
+        expect_next_text(paused->connections[FIRST], "PONG");
     }
 }
 

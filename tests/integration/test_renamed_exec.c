@@ -16,11 +16,8 @@ static struct test_server server;
 static redisContext *client, *operator;
 static const struct shared_server servers[] = {{&server, "rename-command EXEC RUN", {&client, &operator} } };
 
-static bool a_client_waits(void *context) {
-    redisReply *reply = command(context, "CLIENT LIST");
-    bool waits = strstr(reply->str, " flags=b ") != NULL || strstr(reply->str, " flags=xb ") != NULL;
-    freeReplyObject(reply);
-    return waits;
+static bool a_client_waits(void *connection) {
+    return client_list_count(connection, " flags=b ") + client_list_count(connection, " flags=xb ") != 0;
 }
 
 static void a_pause_of_writes_holds_it(void **state) {
@@ -28,10 +25,7 @@ static void a_pause_of_writes_holds_it(void **state) {
     expect_text(client, "OK", "MULTI");
     expect_text(client, "QUEUED", "INCR counter");
     expect_text(operator, "OK", "CLIENT PAUSE 100000 WRITE");
-    int done = 0;
-    assert_int_equal(redisAppendCommand(client, "RUN"), REDIS_OK);
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(client, &done), REDIS_OK);
+    send_command(client, "RUN");
     wait_until(a_client_waits, operator, 10, "the transaction waits");
     expect_null(operator, "GET counter");
     expect_text(operator, "OK", "CLIENT UNPAUSE");

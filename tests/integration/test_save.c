@@ -10,33 +10,21 @@
 #include <cmocka.h>
 
 #include "inner_server.h"
-#include "server/background.h"
 
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct busy_server {
     struct inner_server inner;
     redisContext *connection;
-    sem_t begun, may_end;
+    struct occupation occupation;
 };
-
-static void occupy(void *argument, bool cancelled) {
-    struct busy_server *busy = argument;
-    (void)cancelled;
-    (void)sem_post(&busy->begun);
-    (void)sem_wait(&busy->may_end);
-}
 
 static int start(void **state) {
     struct busy_server *busy = calloc(1, sizeof(*busy));
     assert_non_null(busy);
     inner_server_open(&busy->inner, 2, NULL, NULL);
-    assert_int_equal(sem_init(&busy->begun, 0, 0), 0);
-    assert_int_equal(sem_init(&busy->may_end, 0, 0), 0);
-    background_run(busy->inner.server->background, occupy, busy);
-    (void)sem_wait(&busy->begun);
+    inner_server_occupy(&busy->inner, &busy->occupation);
     busy->connection = server_connect(&busy->inner.address);
     *state = busy;
     return 0;
@@ -44,63 +32,54 @@ static int start(void **state) {
 
 static int stop(void **state) {
     struct busy_server *busy = *state;
-    (void)sem_post(&busy->may_end); // for a test that has failed before it did
+    (void)sem_post(&busy->occupation.may_end); // for a test that has failed before it did
     redisFree(busy->connection);
     inner_server_discard(&busy->inner);
     free(busy);
     return 0;
 }
 
-static void send_all(redisContext *connection, const char *const *commands, size_t count) {
-    int done = 0;
+// The commands and ECHO behind them, in one go: all are there while the first one runs.
+static void send_with_echo(redisContext *connection, const char *const *commands, size_t count) {
     for (size_t i = 0; i < count; i++)
         assert_int_equal(redisAppendCommand(connection, commands[i]), REDIS_OK);
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(connection, &done), REDIS_OK);
-}
-
-static void expect_next(redisContext *connection, const char *wanted) {
-    redisReply *reply = NULL;
-    assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
-    assert_non_null(reply->str);
-    assert_string_equal(reply->str, wanted);
-    freeReplyObject(reply);
+    send_command(connection, "ECHO after");
 }
 
 static void save_behind_bgsave_is_refused_and_the_connection_goes_on(void **state) {
-    static const char *const commands[] = {"BGSAVE", "SAVE", "SAVE", "ECHO after"};
+    static const char *const commands[] = {"BGSAVE", "SAVE", "SAVE"};
     struct busy_server *busy = *state;
-    send_all(busy->connection, commands, 4);
-    expect_next(busy->connection, "Background saving started");
-    expect_next(busy->connection, "ERR Background save already in progress");
-    expect_next(busy->connection, "ERR Background save already in progress");
-    expect_next(busy->connection, "after");
+    send_with_echo(busy->connection, commands, 3);
+    expect_next_text(busy->connection, "Background saving started");
+    expect_next_text(busy->connection, "ERR Background save already in progress");
+    expect_next_text(busy->connection, "ERR Background save already in progress");
+    expect_next_text(busy->connection, "after");
 }
 
 static void save_holds_the_commands_behind_it_until_it_is_answered(void **state) {
-    static const char *const commands[] = {"SAVE", "ECHO after"};
+    static const char *const commands[] = {"SAVE"};
     struct busy_server *busy = *state;
-    send_all(busy->connection, commands, 2);
-    (void)sem_post(&busy->may_end);
-    expect_next(busy->connection, "OK");
-    expect_next(busy->connection, "after");
+    send_with_echo(busy->connection, commands, 1);
+    (void)sem_post(&busy->occupation.may_end);
+    expect_next_text(busy->connection, "OK");
+    expect_next_text(busy->connection, "after");
 }
 
 static void save_is_not_answered_where_replies_are_off(void **state) {
-    static const char *const commands[] = {"CLIENT REPLY OFF", "SAVE", "CLIENT REPLY ON", "ECHO after"};
+    static const char *const commands[] = {"CLIENT REPLY OFF", "SAVE", "CLIENT REPLY ON"};
     struct busy_server *busy = *state;
-    send_all(busy->connection, commands, 4);
-    (void)sem_post(&busy->may_end);
-    expect_next(busy->connection, "OK"); // of CLIENT REPLY ON
-    expect_next(busy->connection, "after");
+    send_with_echo(busy->connection, commands, 3);
+    (void)sem_post(&busy->occupation.may_end);
+    expect_next_text(busy->connection, "OK"); // of CLIENT REPLY ON
+    expect_next_text(busy->connection, "after");
 }
 
 static void save_is_not_answered_where_its_reply_is_skipped(void **state) {
-    static const char *const commands[] = {"CLIENT REPLY SKIP", "SAVE", "ECHO after"};
+    static const char *const commands[] = {"CLIENT REPLY SKIP", "SAVE"};
     struct busy_server *busy = *state;
-    send_all(busy->connection, commands, 3);
-    (void)sem_post(&busy->may_end);
-    expect_next(busy->connection, "after");
+    send_with_echo(busy->connection, commands, 2);
+    (void)sem_post(&busy->occupation.may_end);
+    expect_next_text(busy->connection, "after");
 }
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)

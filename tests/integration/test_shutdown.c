@@ -14,7 +14,6 @@
 #include "server_fixture.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,25 +180,6 @@ static void neither_a_backup_nor_the_end_waits_for_a_compaction(void **state) {
 
 // --- One thing at a time ---
 
-// A job that keeps the thread of background jobs busy.
-struct occupation {
-    sem_t begun, may_end;
-};
-
-static void occupy(void *argument, bool cancelled) {
-    struct occupation *occupation = argument;
-    (void)cancelled;
-    (void)sem_post(&occupation->begun);
-    (void)sem_wait(&occupation->may_end);
-}
-
-static void occupy_background(struct inner_server *inner, struct occupation *occupation) {
-    assert_int_equal(sem_init(&occupation->begun, 0, 0), 0);
-    assert_int_equal(sem_init(&occupation->may_end, 0, 0), 0);
-    background_run(inner->server->background, occupy, occupation);
-    (void)sem_wait(&occupation->begun);
-}
-
 static void *close_it(void *server) {
     server_close(server);
     return NULL;
@@ -210,11 +190,8 @@ static bool is_shutting_down(void *context) {
     return background_stopping(inner->server->background);
 }
 
-static bool shows_a_blocked_client(void *context) {
-    redisReply *reply = command(context, "CLIENT LIST");
-    bool shows = strstr(reply->str, " flags=b ") != NULL;
-    freeReplyObject(reply);
-    return shows;
+static bool a_client_waits(void *connection) {
+    return client_list_count(connection, " flags=b ") != 0;
 }
 
 static void what_waits_behind_save_does_not_run_any_more(void **state) {
@@ -223,14 +200,12 @@ static void what_waits_behind_save_does_not_run_any_more(void **state) {
     struct occupation occupation;
     pthread_t closer;
     inner_server_open(&inner, 2, NULL, NULL);
-    occupy_background(&inner, &occupation);
+    inner_server_occupy(&inner, &occupation);
     redisContext *other = server_connect(&inner.address);
     redisContext *saver = server_connect(&inner.address);
-    int done = 0;
     assert_int_equal(redisAppendCommand(saver, "SAVE"), REDIS_OK);
-    assert_int_equal(redisAppendCommand(saver, "SET too late"), REDIS_OK);
-    assert_int_equal(redisBufferWrite(saver, &done), REDIS_OK);
-    wait_until(shows_a_blocked_client, other, 30, "SAVE waits");
+    send_command(saver, "SET too late");
+    wait_until(a_client_waits, other, 30, "SAVE waits");
 
     assert_int_equal(pthread_create(&closer, NULL, close_it, inner.server), 0);
     wait_until(is_shutting_down, &inner, 30, "the server shuts down");

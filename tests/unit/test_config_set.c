@@ -108,8 +108,6 @@ static void a_nul_byte_is_refused(void **state) {
 
 static void a_setting_without_effect_is_not_changed_in_silence(void **state) {
     assert_refused(*state, "migrate-speed", "1", "it is not supported yet and would have no effect");
-    assert_refused(*state, "master-lease-mode", "block-write",
-                   "it is not supported yet and would have no effect");
     assert_true(set_one(*state, "migrate-speed", "4096"));
 }
 

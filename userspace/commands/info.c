@@ -25,6 +25,7 @@ static const struct section sections[] = {
     {"Commandstats", info_write_command_stats},
     {"Errorstats", info_write_error_stats},
     {"Cluster", info_write_cluster},
+    {"Lease", info_write_lease},
     {"Keyspace", info_write_keyspace},
     {"RocksDB", info_write_rocksdb},
 };
@@ -33,6 +34,16 @@ enum { SECTION_COUNT = sizeof(sections) / sizeof(sections[0]) };
 static void append(const struct section *section, struct server *server, struct buffer *out) {
     buffer_append_format(out, "# %s\r\n", section->heading);
     section->write(server, out);
+}
+
+bool info_append_section(struct server *server, struct bytes name, struct buffer *out) {
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (!bytes_equal_text_nocase(name, sections[i].heading))
+            continue;
+        append(&sections[i], server, out);
+        return true;
+    }
+    return false;
 }
 
 // Without a section everything is told, as Kvrocks does; a name that is not known adds nothing.

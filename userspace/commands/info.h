@@ -15,6 +15,9 @@
 
 struct server;
 
+// Appends one section with its heading ("replication", in any case). False if there is none of this name.
+bool info_append_section(struct server *server, struct bytes name, struct buffer *out);
+
 // The sections, without headings.
 void info_write_server(struct server *server, struct buffer *out);
 void info_write_clients(struct server *server, struct buffer *out);
@@ -26,6 +29,7 @@ void info_write_cpu(struct server *server, struct buffer *out);
 void info_write_command_stats(struct server *server, struct buffer *out);
 void info_write_error_stats(struct server *server, struct buffer *out);
 void info_write_cluster(struct server *server, struct buffer *out);
+void info_write_lease(struct server *server, struct buffer *out);
 void info_write_keyspace(struct server *server, struct buffer *out);
 void info_write_rocksdb(struct server *server, struct buffer *out);
 

@@ -11,6 +11,7 @@
 #include "server/error_stats.h"
 #include "server/latency.h"
 #include "server/latency_histogram.h"
+#include "server/lease_gate.h"
 #include "server/listener.h"
 #include "server/memory_use.h"
 #include "server/rate_sampler.h"
@@ -46,8 +47,8 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 1, // one more for background jobs
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
-        .check = setup->check,
-        .check_context = setup->check_context,
+        .check = setup->check != NULL ? setup->check : lease_gate_check,
+        .check_context = setup->check != NULL ? setup->check_context : server->lease_gate,
     };
     char reason[STORE_ERROR_SIZE];
     bool opened = store_open(&store, &server->store, reason);
@@ -56,6 +57,14 @@ static bool open_store(struct server *server, const struct server_setup *setup,
     buffer_release(&path);
     free(directory);
     return opened;
+}
+
+static bool open_lease(struct server *server, char error[SERVER_ERROR_SIZE]) {
+    char reason[LEASE_ERROR_SIZE];
+    server->lease_gate = lease_gate_open(server->config, &server->node, reason);
+    if (server->lease_gate == NULL)
+        (void)snprintf(error, SERVER_ERROR_SIZE, "%.*s", (int)SERVER_ERROR_SIZE - 1, reason);
+    return server->lease_gate != NULL;
 }
 
 static void make_run_id(struct server *server) {
@@ -103,7 +112,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->error_stats = error_stats_open();
     server->authentication = authentication_open(server->config);
     server->rates = memory_allocate_zeroed(1, sizeof(*server->rates));
-    if (!open_store(server, setup, error))
+    if (!open_lease(server, error) || !open_store(server, setup, error))
         return false;
     server->followed = tuning_follow_config(server->config, server->store);
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
@@ -161,6 +170,7 @@ void server_close(struct server *server) {
     close_workers(server);
     session_close(server->background_session);
     store_close(server->store);
+    lease_gate_close(server->lease_gate);
     authentication_close(server->authentication);
     error_stats_close(server->error_stats);
     scan_cursors_close(server->scan_cursors);
@@ -220,6 +230,15 @@ void server_tick(struct server *server) {
     sample_rates(server);
     end_pause(server);
     store_tick(server->store);
+    lease_gate_on_timer(server->lease_gate);
+}
+
+int server_lease_timer(const struct server *server) {
+    return lease_gate_timer(server->lease_gate);
+}
+
+void server_on_lease_timer(struct server *server) {
+    lease_gate_on_timer(server->lease_gate);
 }
 
 void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument) {

@@ -18,6 +18,7 @@
 struct authentication; // server/authentication.h
 struct background;     // server/background.h
 struct latency;        // server/latency.h
+struct lease_gate;     // server/lease_gate.h
 struct listener;       // server/listener.h
 struct slow_log;       // server/slow_log.h
 struct watch_table;    // server/watch_table.h
@@ -33,6 +34,7 @@ struct server {
     struct config *config;
     struct store *store;
     struct node_view node; // what the server is in its cluster or to its master
+    struct lease_gate *lease_gate;
     struct command_table *commands;
     struct worker **workers;
     size_t worker_count;
@@ -82,7 +84,7 @@ struct server_setup {
     struct command *commands; // the table, borrowed
     size_t command_count;
     const struct node_view *node; // copied; NULL: node_view_alone()
-    store_check_function *check;  // for the store; NULL: none
+    store_check_function *check;  // for the store, in place of the lease's; NULL: lease_gate_check()
     void *check_context;
     void (*request_shutdown)(void *context);
     void *request_shutdown_context;
@@ -95,6 +97,10 @@ struct server *server_open(const struct server_setup *setup, char error[SERVER_E
 void server_close(struct server *server);
 // Work for the main thread, ten times a second.
 void server_tick(struct server *server);
+// A descriptor that becomes readable when the lease's deadline passes: the main thread then calls
+// server_on_lease_timer().
+int server_lease_timer(const struct server *server);
+void server_on_lease_timer(struct server *server);
 
 // The session of the jobs that background_run() is given: only for them, on the background thread.
 struct store_session *server_background_session(struct server *server);
