@@ -34,18 +34,26 @@ static void configure(struct inner_server *inner, int workers) {
         fail_msg("%s", error);
 }
 
-void inner_server_open(struct inner_server *inner, int workers, store_check_function *check,
-                       void *check_context) {
+static void open_with(struct inner_server *inner, int workers, struct server_setup setup) {
     char error[SERVER_ERROR_SIZE];
     *inner = (struct inner_server){.directory = "/tmp/kvfence-inner-XXXXXX"};
     assert_non_null(mkdtemp(inner->directory));
     inner->address.port = free_port();
     configure(inner, workers);
-    struct server_setup setup = {.config = inner->config, .check = check, .check_context = check_context};
+    setup.config = inner->config;
     inner->commands = setup.commands = commands_copy(&setup.command_count);
     inner->server = server_open(&setup, error);
     if (inner->server == NULL)
         fail_msg("%s", error);
+}
+
+void inner_server_open(struct inner_server *inner, int workers, store_check_function *check,
+                       void *check_context) {
+    open_with(inner, workers, (struct server_setup){.check = check, .check_context = check_context});
+}
+
+void inner_server_open_node(struct inner_server *inner, int workers, const struct node_view *node) {
+    open_with(inner, workers, (struct server_setup){.node = node});
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {

@@ -18,9 +18,12 @@ struct inner_server {
     struct test_server address; // for the harness's clients: only its port is used
 };
 
-// Opens it with so many workers in a directory of its own. `check` may be NULL.
+// Opens it with so many workers in a directory of its own. `check` may be NULL: then
+// the lease's own is asked.
 void inner_server_open(struct inner_server *inner, int workers, store_check_function *check,
                        void *check_context);
+// The same as a node of a cluster or of a master.
+void inner_server_open_node(struct inner_server *inner, int workers, const struct node_view *node);
 // Closes it, if that has not been done, and removes the directory.
 void inner_server_discard(struct inner_server *inner);
 
