@@ -180,6 +180,10 @@ replay-programs: $(replay_tests)
 test-here: test-programs
 	@tests/run.sh $(BUILD) $(unit_tests) $(integration_tests)
 
+.PHONY: test-expiries
+test-expiries: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_lease_expiries ## lets EXPIRIES (10000) leases run out under load; takes minutes
+	@EXPIRIES=$${EXPIRIES:-10000} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_lease_expiries
+
 .PHONY: asan
 asan: ## unit and integration tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 test-here

@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { LEASE_MS = 300, LONG_MS = 600, VERY_LONG_MS = 60000 };
 
@@ -53,12 +52,25 @@ static void expect_refused(redisContext *connection) {
     freeReplyObject(reply);
 }
 
-// After the stop: what waited was refused, and is until a new heartbeat comes.
-static void expect_fenced(const struct own_server *own, redisContext *writer) {
+static void take_replies(redisContext *connection, int count) {
+    redisReply *reply = NULL;
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
+        assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+        freeReplyObject(reply);
+    }
+}
+
+// After the stop: the write that waited is refused, and the heartbeats, which are among so many commands
+// whose replies the controller is owed, make no difference. Only a new one does.
+static void expect_fenced(const struct own_server *own, redisContext *writer, redisContext *controller,
+                          int replies, int heartbeats) {
     continue_process(own);
     expect_refused(writer);
+    take_replies(controller, replies);
     expect_lease_state(own->client, "expired");
     expect_error(own->client, LEASE_REFUSAL, "SET after 1");
+    assert_int_equal(lease_number(own->client, "lease_late_heartbeats"), heartbeats);
     lease_grant(own->client, 1, VERY_LONG_MS);
     expect_text(own->client, "OK", "SET after 1");
 }
@@ -66,13 +78,13 @@ static void expect_fenced(const struct own_server *own, redisContext *writer) {
 static void a_heartbeat_and_a_write_that_waited_in_two_sockets_do_not_pass(void **state) {
     struct own_server *own = *state;
     redisContext *writer = server_connect(&own->server);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     hold_and_stop(own);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    expect_fenced(own, writer);
-    (void)close(controller);
+    expect_fenced(own, writer, controller, 1, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
@@ -84,23 +96,23 @@ static void a_heartbeat_and_a_write_that_waited_in_one_socket_do_not_pass(void *
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
     continue_process(own);
-    redisReply *reply = NULL;
-    assert_int_equal(redisGetReply(writer, (void **)&reply), REDIS_OK); // the heartbeat's
-    freeReplyObject(reply);
-    expect_fenced(own, writer);
+    take_replies(writer, 1); // the heartbeat's
+    expect_refused(writer);
+    expect_lease_state(own->client, "expired");
+    assert_int_equal(lease_number(own->client, "lease_late_heartbeats"), 1);
     redisFree(writer);
 }
 
 static void a_heartbeat_on_a_connection_made_meanwhile_does_not_count_from_its_acceptance(void **state) {
     struct own_server *own = *state;
     hold_and_stop(own);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     redisContext *writer = server_connect(&own->server);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    expect_fenced(own, writer);
-    (void)close(controller);
+    expect_fenced(own, writer, controller, 1, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
@@ -108,41 +120,41 @@ static void a_heartbeat_on_a_connection_made_meanwhile_does_not_count_from_its_a
 static void a_heartbeat_that_was_followed_on_a_connection_made_meanwhile_does_not_count(void **state) {
     struct own_server *own = *state;
     hold_and_stop(own);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     redisContext *writer = server_connect(&own->server);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    raw_send_text(controller, "PING\r\n"); // takes its stamp with it
-    expect_fenced(own, writer);
-    (void)close(controller);
+    raw_send_text(controller->fd, "PING\r\n"); // takes its stamp with it
+    expect_fenced(own, writer, controller, 2, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
 static void a_heartbeat_behind_other_commands_in_its_segment_counts_from_its_arrival(void **state) {
     struct own_server *own = *state;
     redisContext *writer = server_connect(&own->server);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     hold_and_stop(own);
-    raw_send_text(controller, "PING\r\nGET before\r\n" HEARTBEAT);
+    raw_send_text(controller->fd, "PING\r\nGET before\r\n" HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    expect_fenced(own, writer);
-    (void)close(controller);
+    expect_fenced(own, writer, controller, 3, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
 static void a_heartbeat_does_not_take_the_stamp_of_what_followed_it(void **state) {
     struct own_server *own = *state;
     redisContext *writer = server_connect(&own->server);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     hold_and_stop(own);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    raw_send_text(controller, "PING\r\n");
-    expect_fenced(own, writer);
-    (void)close(controller);
+    raw_send_text(controller->fd, "PING\r\n");
+    expect_fenced(own, writer, controller, 2, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
@@ -150,28 +162,28 @@ static void a_heartbeat_does_not_take_the_stamp_of_what_followed_it(void **state
 static void a_heartbeat_does_not_take_the_stamp_of_a_few_bytes_more(void **state) {
     struct own_server *own = *state;
     redisContext *writer = server_connect(&own->server);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     hold_and_stop(own);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    raw_send_text(controller, "\r\nP");
-    expect_fenced(own, writer);
-    (void)close(controller);
+    raw_send_text(controller->fd, "\r\nP");
+    expect_fenced(own, writer, controller, 1, 1);
+    redisFree(controller);
     redisFree(writer);
 }
 
 static void two_heartbeats_that_waited_are_both_old(void **state) {
     struct own_server *own = *state;
     redisContext *writer = server_connect(&own->server);
-    int controller = server_connect_raw(&own->server);
+    redisContext *controller = server_connect(&own->server);
     hold_and_stop(own);
-    raw_send_text(controller, HEARTBEAT);
-    raw_send_text(controller, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
+    raw_send_text(controller->fd, HEARTBEAT);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    expect_fenced(own, writer);
-    (void)close(controller);
+    expect_fenced(own, writer, controller, 2, 2);
+    redisFree(controller);
     redisFree(writer);
 }
 
@@ -179,18 +191,23 @@ static void two_heartbeats_that_waited_are_both_old(void **state) {
 static void old_heartbeats_on_many_connections_do_not_count(void **state) {
     enum { CONTROLLERS = 40 };
     struct own_server *own = *state;
-    int controllers[CONTROLLERS];
+    redisContext *controllers[CONTROLLERS];
     redisContext *writer = server_connect(&own->server);
     for (size_t i = 0; i < CONTROLLERS; i++)
-        controllers[i] = server_connect_raw(&own->server);
+        controllers[i] = server_connect(&own->server);
     hold_and_stop(own);
     for (size_t i = 0; i < CONTROLLERS; i++)
-        raw_send_text(controllers[i], i % 2 == 0 ? HEARTBEAT : HEARTBEAT "PING\r\n");
+        raw_send_text(controllers[i]->fd, i % 2 == 0 ? HEARTBEAT : HEARTBEAT "PING\r\n");
     let_boot_time_pass(LONG_MS);
     send_command(writer, "SET stopped 1");
-    expect_fenced(own, writer);
+    continue_process(own);
+    expect_refused(writer);
     for (size_t i = 0; i < CONTROLLERS; i++)
-        (void)close(controllers[i]);
+        take_replies(controllers[i], 1);
+    expect_lease_state(own->client, "expired");
+    assert_int_equal(lease_number(own->client, "lease_late_heartbeats"), CONTROLLERS);
+    for (size_t i = 0; i < CONTROLLERS; i++)
+        redisFree(controllers[i]);
     redisFree(writer);
 }
 
@@ -271,7 +288,7 @@ static void a_heartbeat_that_waited_in_a_unix_socket_does_not_count(void **state
     send_command(controller, "CLUSTERX HEARTBEAT 1 %d", LEASE_MS);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    expect_fenced(own, writer);
+    expect_fenced(own, writer, controller, 1, 1);
     redisFree(controller);
     redisFree(writer);
 }
