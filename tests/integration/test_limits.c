@@ -285,7 +285,7 @@ static void memory_does_not_grow_with_commands(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         own_server_test(a_connection_too_many_is_told_so_and_closed, "maxclients 4"),
-        own_server_test(idle_connections_are_closed_and_busy_ones_are_not, "timeout 1"),
+        own_server_test(idle_connections_are_closed_and_busy_ones_are_not, "timeout 3"),
         own_server_test(idle_connections_are_cheap, "maxclients 11000"),
         own_server_test(unread_replies_are_held_back_and_all_come_in_the_end, "workers 1"),
         own_server_test(a_client_beyond_its_output_limit_is_closed,

@@ -174,7 +174,7 @@ static bool is_gone(void *name) {
 
 static void a_watched_key_that_expires_aborts(void **state) {
     (void)state;
-    expect_reply(client, "OK", "SET w 1 PX 20");
+    expect_reply(client, "OK", "SET w 1 PX 1000");
     expect_reply(client, "OK", "WATCH w");
     char name[] = "w";
     wait_until(is_gone, name, 10, "the key to expire");
