@@ -13,6 +13,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,6 +217,57 @@ static void a_log_of_writes_that_cannot_grow_costs_nothing_but_the_writes_that_w
     disk_close(disk);
 }
 
+// One of those who write at once, on workers of their own.
+struct member {
+    pthread_t thread;
+    const struct full_disk *disk;
+    int number;
+    const char *value;
+    bool refused; // the end came by an error, not by the end of the connection
+};
+
+// Sends 50 writes at a time until one is refused.
+static void *write_until_refused(void *argument) {
+    struct member *member = argument;
+    redisContext *connection = server_connect(&member->disk->server);
+    redisReply *reply = NULL;
+    for (int i = 0; !member->refused; i++) {
+        for (int n = 0; i % 50 == 0 && n < 50; n++)
+            (void)redisAppendCommand(connection, "SET crowd:%d:%d %b", member->number, n, member->value,
+                                     (size_t)200);
+        if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+            break;
+        member->refused = reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "No space left") != NULL;
+        freeReplyObject(reply);
+    }
+    redisFree(connection);
+    return NULL;
+}
+
+// While one worker finds that the log cannot be written any more, others are about to write to it.
+static void a_crowd_that_fills_the_disk_is_refused_and_does_not_end_the_server(void **state) {
+    (void)state;
+    enum { CROWD = 4, ROUNDS = 8 };
+    for (int round = 0; round < ROUNDS; round++) {
+        struct full_disk *disk = disk_open(64, 1000);
+        fill_disk(disk, 4 << 20);
+        start_on(disk, "disk-reserve-mb 0\nworkers 4");
+        struct member members[CROWD] = {0};
+        for (int i = 0; i < CROWD; i++) {
+            members[i].disk = disk;
+            members[i].value = value_of(disk, 0);
+            members[i].number = i;
+            assert_int_equal(pthread_create(&members[i].thread, NULL, write_until_refused, &members[i]), 0);
+        }
+        for (int i = 0; i < CROWD; i++) {
+            assert_int_equal(pthread_join(members[i].thread, NULL), 0);
+            assert_true(members[i].refused);
+        }
+        check_alive(disk);
+        disk_close(disk);
+    }
+}
+
 static bool has_room(void *context) {
     return write_one(context, "the disk is almost full");
 }
@@ -306,6 +358,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_disk_costs_nothing_but_the_writes_that_were_refused),
         cmocka_unit_test(a_log_of_writes_that_cannot_grow_costs_nothing_but_the_writes_that_were_refused),
+        cmocka_unit_test(a_crowd_that_fills_the_disk_is_refused_and_does_not_end_the_server),
         cmocka_unit_test(the_reserve_refuses_what_adds_data_and_lets_the_rest_through),
         cmocka_unit_test(a_start_on_a_full_disk_works_or_says_why_not),
         cmocka_unit_test(a_stop_on_a_full_disk_loses_nothing),

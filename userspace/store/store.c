@@ -179,7 +179,6 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->size_limit_bytes = config->size_limit_bytes;
     store->counters =
         aligned_alloc(alignof(struct session_counters), config->sessions * sizeof(*store->counters));
-    (void)pthread_mutex_init(&store->write_turn, NULL);
     store->locks = key_locks_open();
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
@@ -231,7 +230,6 @@ void store_close(struct store *store) {
     store_options_close(&store->options);
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
-    (void)pthread_mutex_destroy(&store->write_turn);
     key_locks_close(store->locks);
     free(store->unknown_families);
     free(store->counters);

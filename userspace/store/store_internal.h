@@ -12,7 +12,6 @@
 #include "store/store.h"
 #include "store/write_ahead_log.h"
 
-#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -46,7 +45,6 @@ struct store {
     size_t sessions;
 
     struct write_ahead_log *log;
-    pthread_mutex_t write_turn; // who writes a batch now
 
     alignas(64) _Atomic int fullness; // enum store_fullness
     _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
