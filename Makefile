@@ -43,7 +43,7 @@ warnings := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
 language := -std=c17 -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"' -Iuserspace -I.
 CFLAGS := $(language) $(OPTIMIZE) -g -fno-omit-frame-pointer -fstack-protector-strong $(warnings)
 LDFLAGS :=
-LDLIBS := -lrocksdb -levent_core -levent_pthreads -lm -lpthread
+LDLIBS := -lbpf -lrocksdb -levent_core -levent_pthreads -lm -lpthread
 ifneq ($(SANITIZE),)
 # The sanitizers bring an allocator of their own, so jemalloc stays out. The code that they add misleads some warnings.
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -Wno-error

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CLUSTERX HEARTBEAT, by which the controller renews the lease, and INFO's section on it. Uses: base, lease,
-// commands/{arguments,info}, server/{client,lease_gate,server,worker}.
+// commands/{arguments,info}, server/{client,kernel_fence,lease_gate,server,
+// worker}.
 #include "base/mutant.h"
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/info.h"
 #include "server/client.h"
+#include "server/kernel_fence.h"
 #include "server/lease_gate.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -90,6 +92,22 @@ void command_clusterx_heartbeat(struct command_context *context) {
 
 // --- INFO ---
 
+// The kernel's counters are of packets, and 0 as long as it is not attached.
+static void write_kernel_fence(struct fence *fence, struct buffer *out) {
+    struct fence_view view = fence_view(fence);
+    const struct fence_stats *counters = &view.counters;
+    info_text(out, "lease_kernel_fence", view.is_attached ? "attached" : "detached");
+    info_text(out, "lease_kernel_fence_reason", view.reason);
+    info_text(out, "lease_kernel_policy", fence_policy_name(view.policy));
+    info_number(out, "lease_kernel_inspected", counters->inspected);
+    info_number(out, "lease_kernel_unparsed", counters->unparsed);
+    info_number(out, "lease_kernel_dropped", counters->dropped);
+    info_number(out, "lease_kernel_would_drop", counters->would_drop);
+    info_number(out, "lease_kernel_undecided", counters->undecided);
+    info_number(out, "lease_kernel_events", counters->events);
+    info_number(out, "lease_kernel_events_suppressed", counters->events_suppressed);
+}
+
 void info_write_lease(struct server *server, struct buffer *out) {
     struct lease_view view = lease_view(lease_gate_lease(server->lease_gate));
     info_text(out, "lease_mode", lease_mode_name(view.mode));
@@ -105,7 +123,5 @@ void info_write_lease(struct server *server, struct buffer *out) {
     info_number(out, "lease_writes_refused", view.writes_refused);
     info_number(out, "lease_writes_logged", view.writes_logged);
     info_number(out, "lease_late_commits", view.late_commits);
-    info_text(out, "lease_kernel_fence", view.is_mirrored ? "attached" : "detached");
-    info_number(out, "lease_kernel_dropped", 0); // nothing is dropped without the kernel's half
-    info_number(out, "lease_kernel_would_drop", 0);
+    write_kernel_fence(kernel_fence_mirror(server->kernel_fence), out);
 }

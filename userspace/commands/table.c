@@ -20,6 +20,7 @@ static const struct command rows[] = {
      .since = row_since,                                                                                     \
      .complexity = row_complexity,                                                                           \
      .syntax = row_syntax,                                                                                   \
+     .original = row_name,                                                                                   \
      .summary = row_summary},
 #include "commands/commands.def"
 #undef COMMAND

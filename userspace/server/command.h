@@ -77,8 +77,9 @@ struct command {
     const char *since;
     const char *complexity;
     const char *summary;
-    const char *syntax; // what follows the name, in Redis' notation: "key value [NX | XX]"; "" for none
-    size_t index;       // in the table: set by command_table_open()
+    const char *syntax;   // what follows the name, in Redis' notation: "key value [NX | XX]"; "" for none
+    const char *original; // the name before rename-command
+    size_t index;         // in the table: set by command_table_open()
 };
 
 // The table with its index by name. Immutable after opening, so thread-safe. Borrows `commands`, sets their

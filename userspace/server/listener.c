@@ -290,15 +290,18 @@ struct listener *listener_open(struct server *server, char *error, size_t error_
     listener->server = server;
     listener->stop_fd = -1;
     (void)snprintf(error, error_size, "the listening thread could not be started");
-    bool opened = open_loop(listener) && listen_on_all(listener, error, error_size) &&
-                  listen_on_unix(listener, error, error_size) &&
-                  pthread_create(&listener->thread, NULL, run, listener) == 0;
-    if (!opened) {
-        listener_close(listener);
-        return NULL;
-    }
-    listener->thread_started = true;
-    return listener;
+    if (open_loop(listener) && listen_on_all(listener, error, error_size) &&
+        listen_on_unix(listener, error, error_size))
+        return listener;
+    listener_close(listener);
+    return NULL;
+}
+
+bool listener_start(struct listener *listener, char *error, size_t error_size) {
+    listener->thread_started = pthread_create(&listener->thread, NULL, run, listener) == 0;
+    if (!listener->thread_started)
+        (void)snprintf(error, error_size, "the listening thread could not be started");
+    return listener->thread_started;
 }
 
 void listener_close(struct listener *listener) {

@@ -5,14 +5,16 @@
 #ifndef KVFENCE_SERVER_LISTENER_H
 #define KVFENCE_SERVER_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct listener;
 struct server;
 
-// Binds everything the configuration names and starts to accept. NULL with the address and the reason in
-// `error`.
+// Binds everything the configuration names. NULL with the address and the reason in `error`.
 struct listener *listener_open(struct server *server, char *error, size_t error_size);
+// Starts to accept. False with a reason.
+bool listener_start(struct listener *listener, char *error, size_t error_size);
 // Stops accepting, joins the thread, closes the sockets and removes the unix socket's file.
 void listener_close(struct listener *listener);
 

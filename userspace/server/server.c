@@ -9,6 +9,7 @@
 #include "server/authentication.h"
 #include "server/background.h"
 #include "server/error_stats.h"
+#include "server/kernel_fence.h"
 #include "server/latency.h"
 #include "server/latency_histogram.h"
 #include "server/lease_gate.h"
@@ -123,7 +124,13 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     if (server->background == NULL || server->compactor == NULL || !open_workers(server))
         return false;
     server->listener = listener_open(server, error, SERVER_ERROR_SIZE);
-    return server->listener != NULL;
+    if (server->listener == NULL)
+        return false;
+    // Between the two: the port is ours now, and nobody has been accepted who could be held back by what an
+    // earlier server left in the kernel.
+    server->kernel_fence =
+        kernel_fence_open(server->config, server->commands, lease_gate_lease(server->lease_gate));
+    return listener_start(server->listener, error, SERVER_ERROR_SIZE);
 }
 
 struct server *server_open(const struct server_setup *setup, char error[SERVER_ERROR_SIZE]) {
@@ -170,6 +177,7 @@ void server_close(struct server *server) {
     close_workers(server);
     session_close(server->background_session);
     store_close(server->store);
+    kernel_fence_close(server->kernel_fence);
     lease_gate_close(server->lease_gate);
     authentication_close(server->authentication);
     error_stats_close(server->error_stats);
@@ -231,6 +239,7 @@ void server_tick(struct server *server) {
     end_pause(server);
     store_tick(server->store);
     lease_gate_on_timer(server->lease_gate);
+    fence_tick(kernel_fence_mirror(server->kernel_fence));
 }
 
 int server_lease_timer(const struct server *server) {

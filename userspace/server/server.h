@@ -19,6 +19,7 @@ struct authentication; // server/authentication.h
 struct background;     // server/background.h
 struct latency;        // server/latency.h
 struct lease_gate;     // server/lease_gate.h
+struct kernel_fence;   // server/kernel_fence.h
 struct listener;       // server/listener.h
 struct slow_log;       // server/slow_log.h
 struct watch_table;    // server/watch_table.h
@@ -35,6 +36,7 @@ struct server {
     struct store *store;
     struct node_view node; // what the server is in its cluster or to its master
     struct lease_gate *lease_gate;
+    struct kernel_fence *kernel_fence;
     struct command_table *commands;
     struct worker **workers;
     size_t worker_count;
