@@ -177,12 +177,12 @@ static void what_a_type_adds_to_the_metadata_comes_back(void **state) {
     struct store_session *session = session_of(state);
     struct collection collection = begin(session, "list");
     collection.metadata.size = 1;
-    memcpy(collection.extra, "0123456789abcdef", COLLECTION_EXTRA_MAX);
-    collection.extra_length = COLLECTION_EXTRA_MAX;
+    memcpy(collection.extra, "0123456789abcdef", 16);
+    collection.extra_length = 16;
     commit(&collection);
     collection = open_hash(session, "list");
-    assert_int_equal(collection.extra_length, COLLECTION_EXTRA_MAX);
-    assert_memory_equal(collection.extra, "0123456789abcdef", COLLECTION_EXTRA_MAX);
+    assert_int_equal(collection.extra_length, 16);
+    assert_memory_equal(collection.extra, "0123456789abcdef", 16);
 }
 
 static void a_key_of_another_type_is_not_opened(void **state) {

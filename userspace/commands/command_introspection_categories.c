@@ -10,6 +10,10 @@ const char *command_category_name(enum command_category category) {
                                                       [CATEGORY_WRITE] = "write",
                                                       [CATEGORY_STRING] = "string",
                                                       [CATEGORY_BITMAP] = "bitmap",
+                                                      [CATEGORY_HASH] = "hash",
+                                                      [CATEGORY_LIST] = "list",
+                                                      [CATEGORY_SET] = "set",
+                                                      [CATEGORY_SORTED_SET] = "sortedset",
                                                       [CATEGORY_PUBSUB] = "pubsub",
                                                       [CATEGORY_ADMIN] = "admin",
                                                       [CATEGORY_FAST] = "fast",
@@ -21,8 +25,10 @@ const char *command_category_name(enum command_category category) {
     return names[category];
 }
 
+#define BIT_OF(category) (1U << (unsigned)(category))
+
 static uint32_t bit(enum command_category category) {
-    return 1U << (unsigned)category;
+    return BIT_OF(category);
 }
 
 static uint32_t categories_of_flags(uint32_t flags) {
@@ -41,23 +47,19 @@ static uint32_t categories_of_flags(uint32_t flags) {
 }
 
 static uint32_t categories_of_group(enum command_group group) {
-    switch (group) {
-    case GROUP_GENERIC:
-        return bit(CATEGORY_KEYSPACE);
-    case GROUP_STRING:
-        return bit(CATEGORY_STRING);
-    case GROUP_BITMAP:
-        return bit(CATEGORY_BITMAP);
-    case GROUP_TRANSACTIONS:
-        return bit(CATEGORY_TRANSACTION);
-    case GROUP_CONNECTION:
-        return bit(CATEGORY_CONNECTION);
-    case GROUP_SERVER:
-    case GROUP_CLUSTER:
-    case GROUP_COUNT:
-        break;
-    }
-    return 0;
+    static const uint32_t categories[GROUP_COUNT] = {
+        [GROUP_GENERIC] = BIT_OF(CATEGORY_KEYSPACE),
+        [GROUP_STRING] = BIT_OF(CATEGORY_STRING),
+        [GROUP_BITMAP] = BIT_OF(CATEGORY_BITMAP),
+        [GROUP_HASH] = BIT_OF(CATEGORY_HASH),
+        [GROUP_LIST] = BIT_OF(CATEGORY_LIST),
+        [GROUP_SET] = BIT_OF(CATEGORY_SET),
+        [GROUP_SORTED_SET] = BIT_OF(CATEGORY_SORTED_SET),
+        [GROUP_PUBSUB] = BIT_OF(CATEGORY_PUBSUB),
+        [GROUP_TRANSACTIONS] = BIT_OF(CATEGORY_TRANSACTION),
+        [GROUP_CONNECTION] = BIT_OF(CATEGORY_CONNECTION),
+    };
+    return categories[group];
 }
 
 // Categories that do not follow from a command's flags and group.

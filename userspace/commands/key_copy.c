@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands that put a key's value under another name: RENAME, RENAMENX, COPY, MOVE. There is one database, as
-// in Redis with "databases 1". Uses: arguments, session.
+// in Redis with "databases 1". Uses: arguments, session, collection.
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "store/collection.h"
 
 #include <limits.h>
 
@@ -14,13 +15,17 @@ struct transfer {
     bool replace; // what lives under the destination; otherwise the reply is 0
 };
 
-// Types with sub-keys need these moved too, which is not done by putting one entry.
-static bool transferable(struct command_context *context, enum value_type type) {
-    if (!value_type_has_sub_keys(type))
-        return true;
-    reply_error_format(context->reply, "ERR '%s' of a key of type %s is not supported yet",
-                       context->command->name, value_type_name(type));
-    return false;
+// Stages the value under the destination.
+static enum store_status stage_value(struct command_context *context, const struct transfer *transfer,
+                                     const struct store_value *value) {
+    if (!value_type_has_sub_keys(value->metadata.type)) {
+        stage_entry(context->session, transfer->destination, &value->metadata, value->payload);
+        return STORE_OK;
+    }
+    struct collection from;
+    enum store_status status =
+        collection_open(context->session, transfer->source, value->metadata.type, context->now, &from);
+    return status == STORE_OK ? collection_copy(&from, transfer->destination) : status;
 }
 
 // Stages the transfer of what was read. STORE_OK if it is staged or the reply has been written, as *replied
@@ -29,15 +34,15 @@ static enum store_status stage_transfer(struct command_context *context, const s
                                         const struct store_value *value, bool *replied) {
     *replied = true;
     if (!transfer->replace) {
-        enum store_status status = store_exists(context->session, transfer->destination, context->now);
-        if (status == STORE_OK)
+        enum store_status there = store_exists(context->session, transfer->destination, context->now);
+        if (there == STORE_OK)
             reply_integer(context->reply, 0);
-        if (status != STORE_NOT_FOUND)
-            return status;
+        if (there != STORE_NOT_FOUND)
+            return there;
     }
-    if (!transferable(context, value->metadata.type))
-        return STORE_OK;
-    stage_entry(context->session, transfer->destination, &value->metadata, value->payload);
+    enum store_status status = stage_value(context, transfer, value);
+    if (status != STORE_OK)
+        return status;
     if (!transfer->keep_source)
         stage_delete(context->session, transfer->source);
     *replied = false;

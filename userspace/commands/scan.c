@@ -2,14 +2,12 @@
 //
 // KEYS and SCAN. A cursor stands for the last key that was looked at and the next call goes on after it in
 // key order: whatever happens to other keys between, one that lives through the whole scan is met. Uses:
-// arguments, scan_range, session, scan_cursors, glob.
+// arguments, scan_cursor, scan_range, session, glob.
 #include "base/glob.h"
-#include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/scan_cursor.h"
 #include "commands/scan_range.h"
-#include "server/scan_cursors.h"
-#include "server/server.h"
 
 static bool keys_with_slots(const struct command_context *context) {
     return store_layout(session_store(context->session))->with_slot;
@@ -66,41 +64,6 @@ static bool read_options(struct command_context *context, struct scan_options *o
     return true;
 }
 
-enum { KEY_CURSOR_MARK = '_' }; // in front of a cursor that is a key and no number
-
-// Where to go on: *resumes and the key after which, or the beginning. Both kinds of cursor are understood
-// whichever is handed out, so that a scan survives a change of redis-cursor-compatible.
-static bool read_cursor(struct command_context *context, struct buffer *last_key, bool *resumes) {
-    struct bytes cursor = context->arguments[1];
-    uint64_t number = 0;
-    if (cursor.length > 0 && cursor.data[0] == KEY_CURSOR_MARK) {
-        buffer_append(last_key, (struct bytes){.data = cursor.data + 1, .length = cursor.length - 1});
-        *resumes = true;
-        return true;
-    }
-    if (number_read_unsigned(cursor, &number)) {
-        *resumes = number != 0;
-        if (number == 0 || scan_cursors_find(context->server->scan_cursors, number, last_key))
-            return true;
-    }
-    reply_error(context->reply, "ERR invalid cursor");
-    return false;
-}
-
-static void reply_cursor(struct command_context *context, struct bytes last_key) {
-    struct buffer cursor = {0};
-    if (config_yes(context->server->config, CONFIG_REDIS_CURSOR_COMPATIBLE)) {
-        uint64_t number = scan_cursors_put(context->server->scan_cursors, last_key);
-        buffer_append_format(&cursor, "%llu", (unsigned long long)number);
-    } else {
-        const char mark = KEY_CURSOR_MARK;
-        buffer_append(&cursor, (struct bytes){.data = &mark, .length = 1});
-        buffer_append(&cursor, last_key);
-    }
-    reply_bulk(context->reply, buffer_bytes(&cursor));
-    buffer_release(&cursor);
-}
-
 static bool wanted(const struct scan_options *options, struct bytes key, enum value_type type) {
     if (options->type.data != NULL && !bytes_equal_text_nocase(options->type, value_type_name(type)))
         return false;
@@ -155,7 +118,7 @@ static void reply_page(struct command_context *context, struct scan_page *page) 
     if (page->at_end)
         reply_bulk_text(context->reply, "0");
     else
-        reply_cursor(context, buffer_bytes(&page->last_key));
+        scan_cursor_reply(context, buffer_bytes(&page->last_key));
     reply_array(context->reply, page->found);
     output_move(&context->reply->output, &page->keys.output);
 }
@@ -165,7 +128,7 @@ void command_scan(struct command_context *context) {
     struct scan_options options = {.count = DEFAULT_COUNT};
     struct scan_page page = {.keys.protocol = context->reply->protocol};
     bool resumes = false;
-    if (read_cursor(context, &page.last_key, &resumes) && read_options(context, &options) &&
+    if (scan_cursor_read(context, 1, &page.last_key, &resumes) && read_options(context, &options) &&
         fill_page(context, &options, resumes, &page) == STORE_OK)
         reply_page(context, &page);
     output_release(&page.keys.output);

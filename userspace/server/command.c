@@ -179,9 +179,18 @@ size_t command_key_positions(const struct command *command, size_t argument_coun
 
 const char *command_group_name(enum command_group group) {
     static const char *const names[GROUP_COUNT] = {
-        [GROUP_GENERIC] = "generic",           [GROUP_STRING] = "string",         [GROUP_BITMAP] = "bitmap",
-        [GROUP_TRANSACTIONS] = "transactions", [GROUP_CONNECTION] = "connection", [GROUP_SERVER] = "server",
+        [GROUP_GENERIC] = "generic",
+        [GROUP_STRING] = "string",
+        [GROUP_BITMAP] = "bitmap",
+        [GROUP_TRANSACTIONS] = "transactions",
+        [GROUP_CONNECTION] = "connection",
+        [GROUP_SERVER] = "server",
         [GROUP_CLUSTER] = "cluster",
+        [GROUP_HASH] = "hash",
+        [GROUP_LIST] = "list",
+        [GROUP_SET] = "set",
+        [GROUP_SORTED_SET] = "sorted-set",
+        [GROUP_PUBSUB] = "pubsub",
     };
     always_assert(group >= 0 && group < GROUP_COUNT && names[group] != NULL,
                   "every command group has a name");

@@ -12,8 +12,9 @@
 
 #include "store/session.h"
 
-// What a type adds behind the metadata header: a list's head and tail.
-enum { COLLECTION_EXTRA_MAX = 16 };
+// What a type adds behind the metadata header: a list's head and tail; a stream's ids and counters are the
+// most.
+enum { COLLECTION_EXTRA_MAX = 96 };
 
 struct collection {
     struct store_session *session;
@@ -49,6 +50,10 @@ void collection_delete(struct collection *collection, enum column_family family,
 
 // Stages the metadata: call once, after all changes, if there were any. An empty collection is deleted.
 void collection_save(struct collection *collection);
+
+// Stages a copy of the whole collection, whatever its type, under another key, in place of what is there;
+// with the same expiry. Both keys' locks are held. STORE_OK or STORE_FAILED.
+enum store_status collection_copy(const struct collection *from, struct bytes key);
 
 // Walks the sub-keys in the order of their bytes, forwards or backwards, as of the moment it was opened (in a
 // snapshot: of that; in a transaction: with what was staged before). Stage nothing while one is open in a

@@ -4,12 +4,12 @@
 #include "base/assert.h"
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "store/session_internal.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 struct key_iterator {
     struct store_session *session;
@@ -146,13 +146,6 @@ void key_iterator_close(struct key_iterator *iterator) {
     free(iterator);
 }
 
-static uint64_t random_number(void) {
-    uint64_t number = 0;
-    while (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-        continue; // interrupted by a signal
-    return number;
-}
-
 // Copies the first or last key of the namespace.
 static bool edge_key(struct key_iterator *iterator, bool last, struct buffer *out) {
     const struct store *store = iterator->session->store;
@@ -184,7 +177,7 @@ static void draw_between(struct bytes first, struct bytes last, struct buffer *o
         common++;
     uint64_t low = position_number(first, common);
     uint64_t span = position_number(last, common) - low + 1;
-    uint64_t drawn = low + random_number() % span;
+    uint64_t drawn = low + random_below(span);
     buffer_append(out, (struct bytes){first.data, common});
     for (int shift = 48; shift >= 0; shift -= 8) {
         char byte = (char)(drawn >> shift & 0xff);
@@ -233,7 +226,7 @@ enum store_status store_random_key(struct store_session *session, wall_ms_t now,
         draw_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
         seek_raw(iterator, buffer_bytes(&drawn));
         // Neighbours of a gap are drawn more often than others; a few random steps on from there even it out.
-        found = walk_round(iterator, buffer_bytes(&first), random_number() % STEPS_MAX + 1, out);
+        found = walk_round(iterator, buffer_bytes(&first), random_below(STEPS_MAX) + 1, out);
     }
     enum store_status status = key_iterator_status(iterator);
     key_iterator_close(iterator);

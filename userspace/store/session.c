@@ -259,7 +259,7 @@ static enum store_status read_entry(struct store_session *session, enum column_f
     return out->pin == NULL ? STORE_NOT_FOUND : STORE_OK;
 }
 
-static enum store_status not_understood(struct store_session *session) {
+enum store_status session_not_understood(struct store_session *session) {
     (void)snprintf(session->error, sizeof(session->error),
                    "ERR the stored entry of this key is damaged or was written by something newer");
     return STORE_FAILED;
@@ -275,7 +275,7 @@ static enum store_status read_living(struct store_session *session, struct bytes
         return status;
     if (!decode_metadata(out->raw, &out->metadata)) {
         store_value_release(out);
-        return not_understood(session);
+        return session_not_understood(session);
     }
     if (metadata_is_dead(&out->metadata, now)) {
         store_value_release(out);

@@ -55,4 +55,7 @@ enum store_status session_failed(struct store_session *session, const char *what
 // The same for a read, and logs it.
 enum store_status session_read_failed(struct store_session *session, char *reason);
 
+// A stored entry that no version known here has written.
+enum store_status session_not_understood(struct store_session *session);
+
 #endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Collections and the error replies that they can end in. Uses: arguments, store/collection.
+#include "commands/collection_value.h"
+
+#include "commands/arguments.h"
+
+static enum collection_status status_of(struct command_context *context, enum store_status status,
+                                        struct collection *out) {
+    if (status == STORE_OK)
+        return COLLECTION_FOUND;
+    *out = (struct collection){0};
+    if (status == STORE_NOT_FOUND)
+        return COLLECTION_MISSING;
+    reply_store_error(context, status);
+    return COLLECTION_FAILED;
+}
+
+enum collection_status collection_read(struct command_context *context, size_t index, enum value_type type,
+                                       struct collection *out) {
+    return status_of(
+        context, collection_open(context->session, context->arguments[index], type, context->now, out), out);
+}
+
+enum collection_status collection_write(struct command_context *context, size_t index, enum value_type type,
+                                        struct collection *out) {
+    return status_of(
+        context,
+        collection_open_for_write(context->session, context->arguments[index], type, context->now, out), out);
+}
+
+bool collection_look_up(struct command_context *context, const struct collection *collection,
+                        struct bytes sub_key, bool *found, struct store_value *value) {
+    enum store_status status = collection_get(collection, sub_key, value);
+    *found = status == STORE_OK;
+    if (status == STORE_OK || status == STORE_NOT_FOUND)
+        return true;
+    reply_store_error(context, status);
+    return false;
+}
+
+bool collection_look_for(struct command_context *context, const struct collection *collection,
+                         struct bytes sub_key, bool *found) {
+    struct store_value value;
+    if (!collection_look_up(context, collection, sub_key, found, &value))
+        return false;
+    if (*found)
+        store_value_release(&value);
+    return true;
+}
+
+bool collection_end_walk(struct command_context *context, struct collection_iterator *iterator,
+                         struct output_mark before, uint64_t missing) {
+    enum store_status status = collection_iterator_status(iterator);
+    collection_iterator_close(iterator);
+    if (status == STORE_OK && missing == 0)
+        return true;
+    output_truncate(&context->reply->output, before);
+    if (status == STORE_OK)
+        reply_error(context->reply,
+                    "ERR the stored collection is damaged: it has fewer elements than it says");
+    else
+        reply_store_error(context, status);
+    return false;
+}
