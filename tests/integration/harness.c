@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 30, STEP_NS = 5000000, LOG_SHOWN = 4000 };
+enum { PATIENCE_SECONDS = IS_SANITIZED ? 120 : 30, STEP_NS = 5000000, LOG_SHOWN = 4000 };
 
 static double now_seconds(void) {
     struct timespec now;

@@ -30,13 +30,6 @@ enum {
 };
 static const int64_t mebibyte = 1 << 20;
 
-// A sanitizer's own memory hides what the server takes, and it makes everything slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const bool is_sanitized = true;
-#else
-static const bool is_sanitized = false;
-#endif
-
 // --- Connections ---
 
 static bool one_is_connected(void *context) {
@@ -120,7 +113,7 @@ static void idle_connections_are_cheap(void **state) {
         raw_expect(fds[i], "+PONG\r\n");
     int64_t grown = resident_bytes(&own->server) - before;
     print_message("%d connections: %lld KiB\n", IDLE_CONNECTIONS, (long long)grown >> 10);
-    assert_true(is_sanitized || grown < 100 * mebibyte);
+    assert_true(IS_SANITIZED || grown < 100 * mebibyte);
     expect_text(own->client, "PONG", "PING");
     for (int i = 0; i < IDLE_CONNECTIONS; i++)
         assert_int_equal(close(fds[i]), 0);
@@ -188,7 +181,7 @@ static void unread_replies_are_held_back_and_all_come_in_the_end(void **state) {
         expect_text(own->client, "PONG", "PING");
     int64_t grown = resident_bytes(&own->server) - before;
     print_message("%d MiB unread: %lld MiB\n", BIG_REPLIES, (long long)(grown / mebibyte));
-    assert_true(is_sanitized || grown < 200 * mebibyte);
+    assert_true(IS_SANITIZED || grown < 200 * mebibyte);
     read_big_replies(fd);
     assert_int_equal(close(fd), 0);
 }
@@ -273,13 +266,13 @@ static int64_t run_many(struct own_server *own, long commands, unsigned *seed) {
 static void memory_does_not_grow_with_commands(void **state) {
     struct own_server *own = *state;
     const char *given = getenv("KVFENCE_COMMANDS");
-    long commands = given != NULL ? strtol(given, NULL, 10) : COMMANDS / (is_sanitized ? 10 : 1);
+    long commands = given != NULL ? strtol(given, NULL, 10) : COMMANDS / (IS_SANITIZED ? 10 : 1);
     unsigned seed = 1;
     int64_t before = run_many(own, commands / 4, &seed);
     int64_t after = run_many(own, commands, &seed);
     print_message("resident: %lld MiB, after %ld more commands %lld MiB\n", (long long)(before / mebibyte),
                   commands, (long long)(after / mebibyte));
-    assert_true(is_sanitized || after - before < 32 * mebibyte);
+    assert_true(IS_SANITIZED || after - before < 32 * mebibyte);
 }
 
 int main(void) {
