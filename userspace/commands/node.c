@@ -17,7 +17,8 @@
 struct node {
     struct config *config;
     struct role *role;
-    struct cluster *cluster; // NULL: cluster mode is off
+    struct cluster *cluster;     // NULL: cluster mode is off
+    char id[NODE_ID_LENGTH + 1]; // by which the cluster knew it when its role was last looked at
 };
 
 _Static_assert((int)NODE_OPEN_ERROR_SIZE >= (int)CLUSTER_ERROR_SIZE, "the cluster's reason fits");
@@ -124,11 +125,17 @@ static bool serves(void *context, const struct node_request *request, char error
     return cluster_route(node->cluster, &keys, error);
 }
 
+static void take_lease(void *context, struct lease *lease) {
+    const struct node *node = context;
+    role_set_lease(node->role, lease);
+}
+
 struct node_view node_view_of(struct node *node) {
     return (struct node_view){.in_cluster = in_cluster,
                               .is_this_master = is_this_master,
                               .is_replica = is_replica,
                               .serves = node->cluster == NULL ? NULL : serves,
+                              .take_lease = take_lease,
                               .context = node};
 }
 
@@ -173,8 +180,19 @@ static void follow_master(struct node *node, const struct cluster_place *place) 
         node_set_master(node, &master);
 }
 
+static void follow_id(struct node *node) {
+    char before[NODE_ID_LENGTH + 1];
+    memcpy(before, node->id, sizeof(before));
+    struct cluster_view view = cluster_view_begin(node->cluster);
+    (void)snprintf(node->id, sizeof(node->id), "%s", view.id);
+    cluster_view_end(node->cluster);
+    if (before[0] != '\0' && strcmp(before, node->id) != 0)
+        role_give_up_lease(node->role);
+}
+
 void node_follow_topology(struct node *node) {
     struct cluster_place place;
+    follow_id(node);
     cluster_place(node->cluster, &place);
     if (place.part == CLUSTER_MASTER)
         node_set_master(node, NULL);

@@ -31,7 +31,8 @@ struct role *node_role(const struct node *node);
 struct cluster *node_cluster(const struct node *node);
 
 // After the topology or the id has changed, in the same hold of the role guard: the role becomes what the
-// topology makes of this node. A node that the topology does not have keeps its role.
+// topology makes of this node. A node that the topology does not have keeps its role. One that has another id
+// than before gives up the lease that it had under the old one.
 void node_follow_topology(struct node *node);
 // SLAVEOF and its opposite (NULL), with the role guard held exclusively.
 void node_set_master(struct node *node, const struct role_master *master);

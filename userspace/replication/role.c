@@ -98,6 +98,15 @@ bool role_become_master(struct role *role) {
     return changes;
 }
 
+void role_give_up_lease(struct role *role) {
+    take(role);
+    if (!role_is_replica(role) && role->lease != NULL) {
+        lease_become_replica(role->lease);
+        lease_become_master(role->lease);
+    }
+    release(role);
+}
+
 bool role_is_replica(const struct role *role) {
     return atomic_load_explicit(&role->is_replica, memory_order_acquire);
 }

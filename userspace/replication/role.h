@@ -37,6 +37,9 @@ void role_set_lease(struct role *role, struct lease *lease);
 // changed.
 bool role_become_replica(struct role *role, const struct role_master *master);
 bool role_become_master(struct role *role);
+// The lease was granted to whom the node is no longer taken for: a master is left as one that has only just
+// become it. In the same hold of the guard.
+void role_give_up_lease(struct role *role);
 
 // Thread-safe and cheap.
 bool role_is_replica(const struct role *role);

@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+struct lease; // lease/lease.h
+
 struct node_request {
     const struct bytes *keys; // at least one
     size_t key_count;
@@ -27,6 +29,9 @@ struct node_view {
     // True if the keys are served here. Otherwise the error is the reply without its leading '-', which tells
     // the client where they are. Changes only under the guard, as the role does. NULL outside cluster mode.
     bool (*serves)(void *context, const struct node_request *request, char error[NODE_ERROR_SIZE]);
+    // Tells whose lease goes with the node's role from now on. Called once, while the server is opened and no
+    // client is served yet. NULL: nobody wants to know.
+    void (*take_lease)(void *context, struct lease *lease);
     void *context;
 };
 
