@@ -65,6 +65,8 @@ static bool open_lease(struct server *server, char error[SERVER_ERROR_SIZE]) {
     server->lease_gate = lease_gate_open(server->config, &server->node, reason);
     if (server->lease_gate == NULL)
         (void)snprintf(error, SERVER_ERROR_SIZE, "%.*s", (int)SERVER_ERROR_SIZE - 1, reason);
+    else if (server->node.take_lease != NULL)
+        server->node.take_lease(server->node.context, lease_gate_lease(server->lease_gate));
     return server->lease_gate != NULL;
 }
 
