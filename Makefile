@@ -143,6 +143,7 @@ run: deps ## builds and runs the server in the foreground; ARGS='--directive val
 install: $(BUILD)/kvfenced $(BUILD)/kvfenced.service ## installs server, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
 	install -D -m 0755 $(BUILD)/kvfenced $(DESTDIR)$(PREFIX)/sbin/kvfenced
 	install -D -m 0644 $(BUILD)/kvfenced.service $(DESTDIR)$(PREFIX)/lib/systemd/system/kvfenced.service
+	install -D -m 0644 scripts/kvfence.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kvfence.conf
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf ]; then \
 		echo '$(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf is there and stays as it is'; \
 	else \
