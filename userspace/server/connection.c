@@ -228,12 +228,15 @@ static bool may_run(struct client *client) {
     return true;
 }
 
+// The limits are asked for once, and by a stranger before each command: it may give the password any time.
 static void run_commands(struct client *client) {
+    struct request_limits limits = limits_of(client);
     while (may_run(client)) {
         const struct bytes *arguments = NULL;
         size_t count = 0;
         const char *error = NULL;
-        struct request_limits limits = limits_of(client);
+        if (limits.before_authentication)
+            limits = limits_of(client);
         enum request_result result = request_parser_next(client->parser, &limits, &arguments, &count, &error);
         if (result == REQUEST_INCOMPLETE)
             return;
