@@ -271,8 +271,10 @@ void lease_set_cold_start(struct lease *lease, enum lease_cold_start cold_start)
 
 void lease_become_replica(struct lease *lease) {
     struct lease_step step = step_begin(lease);
+    (void)lease_note_expiry(&lease->state, step.now);
     lease_turn_replica(&lease->state);
     step_end(lease, &step);
+    lease_words_step(&step);
     lease_words_replica(&step);
 }
 

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 static const uint64_t NS_PER_MS = 1000000;
-// About 73 years of uptime. Below it no sum of a moment and a lease can overflow, here or where two bits are
-// taken for the mode.
+// The clock may show half of it, 36 years of uptime. No sum of a moment and a lease can overflow then, here
+// or where two bits are taken for the mode.
 static const uint64_t MOMENT_MAX = UINT64_C(1) << 61;
 
 static const struct {
@@ -49,7 +49,8 @@ static void assert_sound(const struct lease_state *state) {
 
 // Refused until a heartbeat. The deadline is a moment that is over, but not 0, which would allow.
 static void fence(struct lease_state *state, boot_ns_t now) {
-    state->deadline = (boot_ns_t){now.value > 1 ? now.value - 1 : 1};
+    always_assert(now.value > 1, "no host runs anything within a nanosecond of its start");
+    state->deadline = (boot_ns_t){now.value - 1};
     state->is_expired = true;
 }
 
