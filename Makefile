@@ -57,7 +57,7 @@ objects_of = $(patsubst %.c,$(BUILD)/%.o,$(sort $1))
 
 server_sources := $(wildcard userspace/*/*.c)
 unit_tests := $(call programs_in,tests/unit/test_*.c)
-unit_support := $(call objects_of,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+unit_support := $(call objects_of,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c tests/model/*.c)))
 integration_tests := $(call programs_in,tests/integration/test_*.c)
 integration_support := $(call objects_of,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))
 fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
