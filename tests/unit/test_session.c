@@ -323,7 +323,8 @@ static void memory_for_long_and_many_keys_is_given_back(void **state) {
     struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
     char *text = calloc(1, LENGTH);
     struct bytes *keys = calloc(MANY, sizeof(*keys));
-    assert_true(text != NULL && keys != NULL);
+    assert_non_null(text);
+    assert_non_null(keys);
     for (size_t i = 0; i < MANY; i++)
         keys[i] = (struct bytes){(const char *)&keys[i], sizeof(keys[i].data)};
     keys[0] = (struct bytes){text, LENGTH};
