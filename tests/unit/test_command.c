@@ -145,32 +145,32 @@ static void a_thousand_commands_are_all_found(void **state) {
 static void keys_are_found_where_the_row_says(void **state) {
     (void)state;
     size_t at[8] = {0};
-    assert_int_equal(command_key_positions(&rows[0], 2, at, 8), 1);
+    assert_int_equal(command_key_positions(&rows[0], NULL, 2, at, 8), 1);
     assert_int_equal(at[0], 1);
-    assert_int_equal(command_key_positions(&rows[4], 5, at, 8), 2);
+    assert_int_equal(command_key_positions(&rows[4], NULL, 5, at, 8), 2);
     assert_int_equal(at[0], 1);
     assert_int_equal(at[1], 3);
-    assert_int_equal(command_key_positions(&rows[5], 6, at, 8), 4);
+    assert_int_equal(command_key_positions(&rows[5], NULL, 6, at, 8), 4);
     assert_int_equal(at[0], 2);
     assert_int_equal(at[3], 5);
-    assert_int_equal(command_key_positions(&rows[8], 3, at, 8), 0);
+    assert_int_equal(command_key_positions(&rows[8], NULL, 3, at, 8), 0);
 }
 
 static void more_keys_than_room_are_counted_and_not_written(void **state) {
     (void)state;
     size_t at[3] = {0, 0, 77};
-    assert_int_equal(command_key_positions(&rows[5], 100, at, 2), 98);
+    assert_int_equal(command_key_positions(&rows[5], NULL, 100, at, 2), 98);
     assert_int_equal(at[1], 3);
     assert_int_equal(at[2], 77);
-    assert_int_equal(command_key_positions(&rows[5], 100, NULL, 0), 98);
+    assert_int_equal(command_key_positions(&rows[5], NULL, 100, NULL, 0), 98);
 }
 
 static void keys_beyond_the_arguments_are_not_keys(void **state) {
     (void)state;
     size_t at[4];
-    assert_int_equal(command_key_positions(&rows[0], 1, at, 4), 0);
-    assert_int_equal(command_key_positions(&rows[5], 2, at, 4), 0);
-    assert_int_equal(command_key_positions(&rows[4], 0, at, 4), 0);
+    assert_int_equal(command_key_positions(&rows[0], NULL, 1, at, 4), 0);
+    assert_int_equal(command_key_positions(&rows[5], NULL, 2, at, 4), 0);
+    assert_int_equal(command_key_positions(&rows[4], NULL, 0, at, 4), 0);
 }
 
 static void every_group_has_a_name_of_its_own(void **state) {

@@ -31,7 +31,8 @@ static bool find_keys(struct command_context *context, struct asked_command *ask
     const char *error = NULL;
     if (asked->command == NULL)
         error = "ERR Invalid command specified";
-    else if (asked->command->first_key == 0)
+    else if (asked->command->first_key == 0 &&
+             (asked->command->flags & (COMMAND_COUNTED_KEYS | COMMAND_COUNTED_KEYS_LATER)) == 0)
         error = "ERR The command has no key arguments";
     else if (!arity_fits(asked->command->arity, asked->count))
         error = "ERR Invalid number of arguments specified for command";
@@ -39,9 +40,10 @@ static bool find_keys(struct command_context *context, struct asked_command *ask
         reply_error(context->reply, error);
         return false;
     }
-    asked->key_count = command_key_positions(asked->command, asked->count, NULL, 0);
+    asked->key_count = command_key_positions(asked->command, asked->arguments, asked->count, NULL, 0);
     asked->positions = memory_allocate((asked->key_count + 1) * sizeof(*asked->positions));
-    (void)command_key_positions(asked->command, asked->count, asked->positions, asked->key_count);
+    (void)command_key_positions(asked->command, asked->arguments, asked->count, asked->positions,
+                                asked->key_count);
     return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <stdlib.h>
 
@@ -160,21 +161,37 @@ bool command_is_container(const struct command_table *table, const struct comman
     return slot != NULL && slot->is_container;
 }
 
-size_t command_key_positions(const struct command *command, size_t argument_count, size_t *positions,
-                             size_t room) {
-    if (command->first_key <= 0 || command->key_step <= 0 || argument_count == 0)
-        return 0;
-    int64_t end = (int64_t)argument_count;
-    int64_t last = command->last_key < 0 ? end + command->last_key : command->last_key;
-    if (last >= end)
-        last = end - 1;
-    size_t found = 0;
-    for (int64_t at = command->first_key; at <= last; at += command->key_step) {
+// Adds the positions from `at` to `last`.
+static size_t add_positions(int64_t at, int64_t last, int step, size_t *positions, size_t room,
+                            size_t found) {
+    for (; at <= last; at += step) {
         if (found < room)
             positions[found] = (size_t)at;
         found++;
     }
     return found;
+}
+
+static size_t fixed_positions(const struct command *command, size_t argument_count, size_t *positions,
+                              size_t room) {
+    if (command->first_key <= 0 || command->key_step <= 0 || argument_count == 0)
+        return 0;
+    int64_t end = (int64_t)argument_count;
+    int64_t last = command->last_key < 0 ? end + command->last_key : command->last_key;
+    return add_positions(command->first_key, last < end ? last : end - 1, command->key_step, positions, room,
+                         0);
+}
+
+size_t command_key_positions(const struct command *command, const struct bytes *arguments,
+                             size_t argument_count, size_t *positions, size_t room) {
+    size_t found = fixed_positions(command, argument_count, positions, room);
+    if ((command->flags & (COMMAND_COUNTED_KEYS | COMMAND_COUNTED_KEYS_LATER)) == 0)
+        return found;
+    size_t at = (size_t)command->last_key + ((command->flags & COMMAND_COUNTED_KEYS) != 0 ? 1 : 2);
+    uint64_t keys = 0;
+    if (at >= argument_count || !number_read_unsigned(arguments[at], &keys) || keys >= argument_count - at)
+        return found;
+    return add_positions((int64_t)at + 1, (int64_t)(at + keys), 1, positions, room, found);
 }
 
 const char *command_group_name(enum command_group group) {

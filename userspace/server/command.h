@@ -35,6 +35,10 @@ enum command_flag {
     COMMAND_BLOCKING = 1 << 15,
     COMMAND_DENY_FULL = 1 << 16, // may make the database bigger: refused when max-db-size is reached
     COMMAND_EXEC = 1 << 17,      // runs what MULTI has queued, whatever its name has been changed to
+    // After the keys that the columns tell comes their number and so many more keys: ZUNIONSTORE, SINTERCARD;
+    // with one argument before the number: BLMPOP.
+    COMMAND_COUNTED_KEYS = 1 << 18,
+    COMMAND_COUNTED_KEYS_LATER = 1 << 19,
 };
 
 enum command_group {
@@ -105,7 +109,8 @@ bool command_is_container(const struct command_table *table, const struct comman
 
 // Positions of the key arguments: writes up to `room` indices and returns how many there are. The count of
 // arguments has passed the arity check.
-size_t command_key_positions(const struct command *command, size_t argument_count, size_t *positions,
-                             size_t room);
+// A number of keys that is none, or too large, counts as 0.
+size_t command_key_positions(const struct command *command, const struct bytes *arguments,
+                             size_t argument_count, size_t *positions, size_t room);
 
 #endif

@@ -165,11 +165,11 @@ enum { KEYS_ON_STACK = 16 };
 void dispatch_collect_keys(const struct command *command, const struct bytes *arguments, size_t count,
                            struct key_list *keys) {
     size_t positions[KEYS_ON_STACK];
-    size_t found = command_key_positions(command, count, positions, KEYS_ON_STACK);
+    size_t found = command_key_positions(command, arguments, count, positions, KEYS_ON_STACK);
     size_t *all = positions;
     if (found > KEYS_ON_STACK) {
         all = memory_allocate(found * sizeof(*all));
-        (void)command_key_positions(command, count, all, found);
+        (void)command_key_positions(command, arguments, count, all, found);
     }
     key_list_reserve(keys, found);
     for (size_t i = 0; i < found; i++)

@@ -65,6 +65,8 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
 void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key);
 void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key);
 void collection_iterator_seek_last(struct collection_iterator *iterator);
+// Positions at an evenly drawn place between the first and the last sub-key, for walking forwards.
+void collection_iterator_seek_random(struct collection_iterator *iterator);
 // The entry at the position after a seek, then the ones behind it (before it). Results are valid until the
 // next call. False at the end or on an error, which collection_iterator_status() tells.
 bool collection_iterator_next(struct collection_iterator *iterator, struct bytes *sub_key,

@@ -3,6 +3,7 @@
 // Walking the sub-keys of one collection. Uses: base, store/session.
 #include "base/memory.h"
 #include "store/collection.h"
+#include "store/random_place.h"
 #include "store/session_internal.h"
 
 #include <stdlib.h>
@@ -79,6 +80,31 @@ void collection_iterator_seek_last(struct collection_iterator *iterator) {
     const char *key = rocksdb_iter_key(iterator->entries, &length);
     if (bytes_equal((struct bytes){key, length}, buffer_bytes(&iterator->end)))
         rocksdb_iter_prev(iterator->entries);
+}
+
+// Copies the key under the iterator; false if there is none.
+static bool copy_key(const struct collection_iterator *iterator, struct buffer *out) {
+    if (!rocksdb_iter_valid(iterator->entries))
+        return false;
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(iterator->entries, &length);
+    buffer_append(out, (struct bytes){key, length});
+    return true;
+}
+
+void collection_iterator_seek_random(struct collection_iterator *iterator) {
+    struct buffer first = {0};
+    struct buffer last = {0};
+    collection_iterator_seek_last(iterator);
+    bool found = copy_key(iterator, &last);
+    collection_iterator_seek(iterator, (struct bytes){0});
+    if (found && copy_key(iterator, &first)) {
+        buffer_clear(&iterator->target);
+        random_place_between(buffer_bytes(&first), buffer_bytes(&last), &iterator->target);
+        rocksdb_iter_seek(iterator->entries, iterator->target.data, iterator->target.length);
+    }
+    buffer_release(&first);
+    buffer_release(&last);
 }
 
 // False if the position is not on an entry of the collection. An indexed batch's iterator does not honour the

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "store/random_place.h"
 #include "store/session_internal.h"
 
 #include <stdint.h>
@@ -162,29 +163,6 @@ static bool edge_key(struct key_iterator *iterator, bool last, struct buffer *ou
     return true;
 }
 
-// The bytes of `key` from `from` on as a number in [0, 2^56), as far as there are any.
-static uint64_t position_number(struct bytes key, size_t from) {
-    uint64_t number = 0;
-    for (size_t i = from; i < from + 7; i++)
-        number = number << 8 | (i < key.length ? (unsigned char)key.data[i] : 0U);
-    return number;
-}
-
-// A raw key drawn evenly between two keys, seen as numbers behind their common prefix.
-static void draw_between(struct bytes first, struct bytes last, struct buffer *out) {
-    size_t common = 0;
-    while (common < first.length && common < last.length && first.data[common] == last.data[common])
-        common++;
-    uint64_t low = position_number(first, common);
-    uint64_t span = position_number(last, common) - low + 1;
-    uint64_t drawn = low + random_below(span);
-    buffer_append(out, (struct bytes){first.data, common});
-    for (int shift = 48; shift >= 0; shift -= 8) {
-        char byte = (char)(drawn >> shift & 0xff);
-        buffer_append(out, (struct bytes){&byte, 1});
-    }
-}
-
 static void seek_raw(struct key_iterator *iterator, struct bytes raw) {
     rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
     iterator->fresh = true;
@@ -223,7 +201,7 @@ enum store_status store_random_key(struct store_session *session, wall_ms_t now,
     struct buffer drawn = {0};
     bool found = false;
     if (edge_key(iterator, false, &first) && edge_key(iterator, true, &last)) {
-        draw_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
+        random_place_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
         seek_raw(iterator, buffer_bytes(&drawn));
         // Neighbours of a gap are drawn more often than others; a few random steps on from there even it out.
         found = walk_round(iterator, buffer_bytes(&first), random_below(STEPS_MAX) + 1, out);
