@@ -56,7 +56,9 @@ need_tools() {
 # One load or unload at a time on this machine. The lock ends with this shell; commands it starts do not inherit it.
 take_lock() {
     local file=${FENCE_LOCK_FILE:-/run/lock/kvfence-fence.lock} seconds=${FENCE_LOCK_SECONDS:-30}
-    { mkdir -p "${file%/*}" && exec {lock}>"$file"; } 2>/dev/null || die "cannot make the lock file $file"
+    mkdir -p "${file%/*}" 2>/dev/null
+    touch "$file" 2>/dev/null || die "cannot make the lock file $file"
+    exec {lock}>"$file"
     flock --wait "$seconds" "$lock" ||
         die "another load or unload of the fence has been running for $seconds s (it holds $file): try again when it is done"
 }

@@ -94,11 +94,12 @@ show_port() { # PORT DEADLINE_NS OWNER ABI MODE POLICY
 
 # The entry of one port, like a line of leases(), whatever is in it.
 entry_of() {
-    local key text name line=$1
+    local key text name value line=$1
     read -r -a key <<<"$(key_bytes "$1")"
     text=$(bpftool map lookup pinned "$pin_dir/fence_lease" key "${key[@]}" 2>/dev/null)
     for name in deadline_ns owner abi mode policy; do
-        line+=" $(field "$name" <<<"$text")"
+        value=$(field "$name" <<<"$text")
+        line+=" ${value:-0}"
     done
     echo "$line"
 }

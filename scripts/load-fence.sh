@@ -104,6 +104,20 @@ mount_bpffs() {
     will_undo umount "$base"
 }
 
+keep_marks() { # DIRECTORY
+    local mark
+    for mark in "$1"/qdisc_*; do
+        [[ ! -e $mark ]] || marks+=("${mark##*/}")
+    done
+}
+
+# What a run left behind that was killed. Servers look only into the pin directory.
+clear_leftovers() {
+    keep_marks "$stage"
+    keep_marks "$pin_dir-old"
+    rm -rf "$stage" "$pin_dir-old"
+}
+
 # Turns what bpftool printed when it could not load the object into a reason.
 explain_refusal() {
     local release
@@ -239,16 +253,21 @@ detach_pin() { # INTERFACE HOOK MODE PIN
 
 # Keeps a program that is about to go, and prepares to attach it again to where it was.
 keep_for_undo() { # INTERFACE HOOK MODE ID
-    local pin=$stage/before_$4
-    [[ -e $pin ]] || bpftool prog pin id "$4" "$pin" >/dev/null 2>&1 || die "cannot keep the program that is on $1"
+    local pin=$stage/before_$4/fence_$2
+    if [[ ! -e $pin ]]; then
+        mkdir -p "${pin%/*}" || die "cannot make directories in $stage"
+        bpftool prog pin id "$4" "$pin" >/dev/null 2>&1 || die "cannot keep the program that is on $1"
+    fi
     will_undo attach_pin "$1" "$2" "$3" "$pin"
 }
 
 add_qdisc() {
     ! has_qdisc "$1" || return 0
-    will_undo remove_empty_qdisc "$1"
-    said=$(tc qdisc add dev "$1" clsact 2>&1) || return
     marks+=("$(qdisc_mark "$1")")
+    # The mark comes first: if this run is killed now, the next one finds it and knows whose discipline that is.
+    mkdir -p "$stage/${marks[-1]}" || die "cannot make a directory in $stage"
+    will_undo remove_empty_qdisc "$1"
+    said=$(tc qdisc add dev "$1" clsact 2>&1)
 }
 
 # Attaches the fence to the interface's hook, in place of an older one.
@@ -352,11 +371,8 @@ set_rights() {
 
 # A new directory appears whole: servers look for it by its name.
 put_in_place() {
-    local mark
-    for mark in "$pin_dir"/qdisc_*; do
-        [[ ! -e $mark ]] || marks+=("${mark##*/}")
-    done
-    rm -f "$stage"/before_*
+    keep_marks "$pin_dir"
+    rm -rf "$stage"/before_*
     mkdir -p "$stage/object_$digest" "${marks[@]/#/$stage/}" || die "cannot make directories in $stage"
     [[ ! -e $pin_dir ]] || mv -T "$pin_dir" "$pin_dir-old" || die "cannot move $pin_dir away"
     mv -T "$stage" "$pin_dir" || die "cannot rename $stage to $pin_dir"
@@ -394,14 +410,13 @@ say_what_was_done() {
 main() {
     local interface
     parse_options "$@"
+    trap take_back EXIT
+    trap 'die "interrupted: everything is as it was before"' INT TERM HUP
     check_system
     stage=$pin_dir-loading
     take_lock
-    trap take_back EXIT
-    trap 'die "interrupted: everything is as it was before"' INT TERM HUP
     mount_bpffs
-    # What a run left behind that was killed. Servers look only into the pin directory.
-    rm -rf "$stage" "$pin_dir-old"
+    clear_leftovers
     attached=$(attached_programs)
     for interface in "${interfaces[@]}"; do
         check_interface "$interface"

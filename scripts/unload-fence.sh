@@ -33,14 +33,20 @@ parse_options() {
 
 chosen() { ((${#interfaces[@]} == 0)) || [[ " ${interfaces[*]} " == *" $1 "* ]]; }
 
-# Takes the queueing discipline away that the load script has added, unless somebody else has come to use it.
-remove_qdisc() {
-    local mark
-    mark=$pin_dir/$(qdisc_mark "$1")
-    if [[ -e $mark ]]; then
-        remove_empty_qdisc "$1"
-        rmdir "$mark"
-    fi
+# Takes the queueing disciplines away that the load script has added, unless somebody else has come to use them. Also
+# those of a run that was killed.
+remove_qdiscs() {
+    local interface directory mark
+    compgen -G "$pin_dir*/qdisc_*" >/dev/null || return 0
+    while read -r interface; do
+        chosen "$interface" || continue
+        mark=$(qdisc_mark "$interface")
+        for directory in "$pin_dir" "$pin_dir-loading" "$pin_dir-old"; do
+            [[ -e $directory/$mark ]] || continue
+            remove_empty_qdisc "$interface"
+            rmdir "$directory/$mark"
+        done
+    done < <(ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/\1/')
 }
 
 # Detaches one program, as attached_programs describes it.
@@ -52,7 +58,6 @@ detach() { # INTERFACE HOOK MODE ID
     elif ! chosen "$1"; then
         left=$((left + 1))
     elif said=$(detach_program "$@"); then
-        remove_qdisc "$1"
         say "$1: detached ($2 $3)"
     else
         left=$((left + 1)) failed=yes
@@ -63,16 +68,17 @@ detach() { # INTERFACE HOOK MODE ID
 main() {
     local interface program failed=no
     parse_options "$@"
+    trap 'die "interrupted: run it again to finish"' INT TERM HUP
     need_root
     need_tools bpftool ip tc flock stat
     take_lock
-    trap 'die "interrupted: run it again to finish"' INT TERM HUP
     for interface in "${interfaces[@]}"; do
         interface_exists "$interface" || say "$interface: there is no such interface, so nothing is attached to it"
     done
     while read -r -a program; do
         detach "${program[@]}"
     done < <(attached_programs)
+    remove_qdiscs
     rm -rf "$pin_dir-loading" "$pin_dir-old"
     if ((left > 0)); then
         say "the fence stays pinned in $pin_dir: other interfaces have it"
