@@ -59,7 +59,8 @@ static bool open_with(struct place *place, char *const *directives, int count) {
                            (char *)(uintptr_t) "7001"};
     char error[CONFIG_ERROR_SIZE];
     shut(place);
-    memcpy(arguments + 4, directives, (size_t)count * sizeof(*directives));
+    for (int i = 0; i < count; i++)
+        arguments[4 + i] = directives[i];
     place->config = config_open();
     if (!config_load_arguments(place->config, count + 4, arguments, error))
         fail_msg("%s", error);

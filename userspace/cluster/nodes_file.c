@@ -64,9 +64,8 @@ static bool next_line(struct bytes *text, struct bytes *line) {
 static bool checksum_fits(struct bytes *text) {
     struct bytes line;
     char wanted[CHECKSUM_DIGITS + 1];
-    if (!starts_with(*text, checksum_words))
+    if (!starts_with(*text, checksum_words) || !next_line(text, &line))
         return true;
-    (void)next_line(text, &line);
     (void)snprintf(wanted, sizeof(wanted), "%016" PRIx64, checksum_of(*text));
     return starts_with(after(line, sizeof(checksum_words) - 1), wanted);
 }

@@ -12,7 +12,8 @@
 
 static struct role_view view_of(const struct server *server) {
     const struct node *node = node_of(server);
-    return node == NULL ? (struct role_view){0} : role_view(node_role(node));
+    struct role_view master = {0};
+    return node == NULL ? master : role_view(node_role(node));
 }
 
 // --- SLAVEOF, REPLICAOF ---
