@@ -160,7 +160,11 @@ static void lines_that_make_no_sense_are_named(void **state) {
     assert_text_refused("version\n", "it starts with none of");
     assert_text_refused("version x\n", "the version is no number: 'version x'");
     assert_text_refused("version -2\n", "the version is no number");
-    assert_text_refused("version 1\nid short\n", "an id has 40 characters: 'id short'");
+    assert_text_refused("version 1\nid short\n", "an id has 40 characters without blanks: 'id short'");
+    assert_text_refused("version 1\nid aAzZ 000000000000000000000000000000000aA\n",
+                        "an id has 40 characters");
+    assert_text_refused("version 1\nid aAzZ\t000000000000000000000000000000000aA\n",
+                        "an id has 40 characters");
     assert_text_refused("version 1\nnodes " ID_A "\n", "it starts with none of");
     assert_text_refused("version 1\n", "Invalid cluster nodes info");
     assert_text_refused("version 1\nnode " ID_A " host 1 master - 5-5\n", "Slot is out of range");

@@ -183,12 +183,8 @@ static bool refuse(char error[CLUSTER_ERROR_SIZE], const char *why) {
 }
 
 bool cluster_set_id(struct cluster *cluster, struct bytes id, char error[CLUSTER_ERROR_SIZE]) {
-    if (id.length != NODE_ID_LENGTH)
-        return refuse(error, "Invalid node id: it must have 40 characters");
-    for (size_t i = 0; i < id.length; i++) {
-        if ((unsigned char)id.data[i] <= ' ' || id.data[i] == 0x7f)
-            return refuse(error, "Invalid node id: it must have 40 characters that are no blanks");
-    }
+    if (!node_id_is_valid(id))
+        return refuse(error, "Invalid node id: it must have 40 characters without blanks");
     take(&cluster->lock);
     bool changed = !bytes_equal(id, own_id(cluster));
     if (changed) {

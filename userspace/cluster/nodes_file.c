@@ -96,8 +96,8 @@ static const char *read_line(struct reading *reading, struct bytes line) {
     }
     if (starts_with(line, "id ")) {
         struct bytes id = trim(after(line, 3));
-        if (id.length != NODE_ID_LENGTH)
-            return "an id has 40 characters";
+        if (!node_id_is_valid(id))
+            return "an id has 40 characters without blanks";
         memcpy(reading->nodes->id, id.data, NODE_ID_LENGTH);
         return NULL;
     }

@@ -66,8 +66,16 @@ static bool copy_word(struct bytes word, char *out, size_t room) {
     return true;
 }
 
+bool node_id_is_valid(struct bytes id) {
+    for (size_t i = 0; i < id.length; i++) {
+        if ((unsigned char)id.data[i] <= ' ' || id.data[i] == 0x7f)
+            return false;
+    }
+    return id.length == NODE_ID_LENGTH;
+}
+
 static bool copy_id(struct bytes word, char out[NODE_ID_LENGTH + 1]) {
-    return word.length == NODE_ID_LENGTH && copy_word(word, out, NODE_ID_LENGTH + 1);
+    return node_id_is_valid(word) && copy_word(word, out, NODE_ID_LENGTH + 1);
 }
 
 // --- Slots ---

@@ -21,6 +21,9 @@ enum { CLUSTER_SLOT_COUNT = 16384, NODE_ID_LENGTH = 40, NODE_HOST_MAX = 255, TOP
 // The index of no node.
 enum { TOPOLOGY_NOBODY = UINT16_MAX };
 
+// True if a node can have this id: 40 bytes, none of which is a blank or a control byte.
+bool node_id_is_valid(struct bytes id);
+
 struct cluster_node {
     char id[NODE_ID_LENGTH + 1];
     char host[NODE_HOST_MAX + 1];
