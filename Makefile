@@ -43,6 +43,10 @@ warnings := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
 language := -std=c17 -D_GNU_SOURCE -DKVFENCE_VERSION='"$(VERSION)"' -Iuserspace -I.
 CFLAGS := $(language) $(OPTIMIZE) -g -fno-omit-frame-pointer -fstack-protector-strong $(warnings)
 LDFLAGS :=
+# What the kernel runs: no sanitizers, no warnings about what its verifier checks anyway.
+BPF_CC := clang
+BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Iuserspace -I. -I/usr/include/$(shell $(CC) -print-multiarch) \
+	-Wall -Wextra -Wshadow -Werror
 LDLIBS := -lbpf -lrocksdb -levent_core -levent_pthreads -lm -lpthread
 ifneq ($(SANITIZE),)
 # The sanitizers bring an allocator of their own, so jemalloc stays out. The code that they add misleads some warnings.
@@ -61,8 +65,12 @@ unit_support := $(call objects_of,$(filter-out tests/unit/test_%,$(wildcard test
 integration_tests := $(call programs_in,tests/integration/test_*.c)
 integration_support := $(call objects_of,$(filter-out tests/integration/test_%,$(wildcard tests/integration/*.c)))
 fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+kernel_tests := $(call programs_in,tests/kernel/test_*.c)
+fence_support := $(call objects_of,$(wildcard tests/fence/*.c))
+bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bpf/*.bpf.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
-bench_programs := $(call programs_in,tests/bench/bench_*.c)
+bench_fence := $(BUILD)/tests/bench/bench_fence
+bench_programs := $(filter-out $(bench_fence),$(call programs_in,tests/bench/bench_*.c))
 fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
 all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
 all_headers := $(sort $(wildcard bpf/*.h userspace/*/*.h tests/*/*.h))
@@ -76,7 +84,7 @@ keep = @mkdir -p $(@D); printf '%s\n' $(call quote,$1) | cmp -s - $@ || printf '
 ##@ Build
 
 .PHONY: all
-all: $(BUILD)/kvfenced ## builds the server, build/kvfenced (the default)
+all: $(BUILD)/kvfenced $(bpf_objects) ## builds the server and the kernel's half, build/bpf/fence.bpf.o (the default)
 
 .PHONY: FORCE
 FORCE:
@@ -89,6 +97,15 @@ $(BUILD)/linker.txt: FORCE
 
 $(BUILD)/sources.txt: FORCE
 	$(call keep,$(sort $(server_sources)))
+
+$(BUILD)/bpf-compiler.txt: FORCE
+	$(call keep,$(BPF_CC) $(BPF_CFLAGS))
+
+# The debugging sections are for the BTF that is made of them; the kernel takes that alone.
+$(BUILD)/%.bpf.o: %.bpf.c $(BUILD)/bpf-compiler.txt
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(BPF_CC) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+	@llvm-strip -g $@
 
 $(BUILD)/%.o: %.c $(BUILD)/compiler.txt
 	@mkdir -p $(@D)
@@ -110,14 +127,32 @@ $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(integra
 		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lcmocka -lhiredis $(LDLIBS)
 
+# What tests of the kernel's half have in common; only those that load it need libbpf.
+$(BUILD)/tests/libfence.a: $(fence_support)
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/test_fence_%: $(BUILD)/tests/unit/test_fence_%.o $(unit_support) \
+		$(BUILD)/tests/libfence.a $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/kernel/test_%: $(BUILD)/tests/kernel/test_%.o $(BUILD)/tests/libfence.a \
+		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -lcmocka -lbpf $(LDLIBS)
+
+$(BUILD)/tests/bench/bench_fence: $(BUILD)/tests/bench/bench_fence.o $(BUILD)/tests/libfence.a \
+		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+	$(link) -lbpf $(LDLIBS)
+
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) $(LDLIBS)
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o \
-		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+		$(BUILD)/tests/libfence.a $(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) $(LDLIBS)
 
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/libfence.a $(BUILD)/libkvfence.a \
+		$(BUILD)/linker.txt
 	$(link) -fsanitize=fuzzer $(LDLIBS)
 
 .PHONY: clean
@@ -140,8 +175,9 @@ run: deps ## builds and runs the server in the foreground; ARGS='--directive val
 	@exec $(BUILD)/kvfenced -c $(RUN_DIR)/kvfence.conf --dir $(RUN_DIR) --port $(RUN_PORT) --log-dir stdout $(ARGS)
 
 .PHONY: install
-install: $(BUILD)/kvfenced $(BUILD)/kvfenced.service ## installs server, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
+install: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/kvfenced.service ## installs server, the kernel's half, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
 	install -D -m 0755 $(BUILD)/kvfenced $(DESTDIR)$(PREFIX)/sbin/kvfenced
+	install -D -m 0644 $(BUILD)/bpf/fence.bpf.o $(DESTDIR)$(PREFIX)/lib/kvfence/fence.bpf.o
 	install -D -m 0644 $(BUILD)/kvfenced.service $(DESTDIR)$(PREFIX)/lib/systemd/system/kvfenced.service
 	install -D -m 0644 scripts/kvfence.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kvfence.conf
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf ]; then \
@@ -160,26 +196,30 @@ $(BUILD)/kvfenced.service: scripts/kvfenced.service.in FORCE
 test: deps ## everything that must hold before a change is handed on: unit, integration and fuzz corpus replay
 	@$(MAKE) test-programs
 	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 replay-programs
-	@tests/run.sh $(BUILD) $(unit_tests) $(integration_tests) \
+	@tests/run.sh $(BUILD) $(unit_tests) $(kernel_tests) $(integration_tests) \
 		$(fuzz_targets:%=$(BUILD)/asan/tests/fuzz/replay_%)
 
 .PHONY: unit
 unit: $(unit_tests) ## the unit tests alone
 	@tests/run.sh $(BUILD) $^
 
+.PHONY: kernel
+kernel: $(bpf_objects) $(kernel_tests) ## the tests of the BPF programs alone, on the running kernel (as root)
+	@tests/run.sh $(BUILD) $(kernel_tests)
+
 .PHONY: integration
 integration: $(BUILD)/kvfenced $(integration_tests) ## the integration tests alone, against build/kvfenced
 	@tests/run.sh $(BUILD) $(integration_tests)
 
 .PHONY: test-programs
-test-programs: $(BUILD)/kvfenced $(unit_tests) $(integration_tests)
+test-programs: $(BUILD)/kvfenced $(unit_tests) $(kernel_tests) $(integration_tests) $(bpf_objects)
 
 .PHONY: replay-programs
 replay-programs: $(replay_tests)
 
 .PHONY: test-here
 test-here: test-programs
-	@tests/run.sh $(BUILD) $(unit_tests) $(integration_tests)
+	@tests/run.sh $(BUILD) $(unit_tests) $(kernel_tests) $(integration_tests)
 
 .PHONY: test-expiries
 test-expiries: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_lease_expiries ## lets EXPIRIES (10000) leases run out under load; takes minutes
@@ -223,6 +263,10 @@ bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script
 	@for script in $(sort $(wildcard tests/bench/*.sh)); do \
 		printf '== %s\n' $$script; KVFENCED=$(abspath $(BUILD)/kvfenced) bash $$script; \
 	done
+
+.PHONY: bench-fence
+bench-fence: $(bpf_objects) $(bench_fence) ## measures what the kernel's half costs a packet (as root); fails if it is too much
+	@$(bench_fence)
 
 ##@ Look
 
@@ -274,4 +318,4 @@ help: ## lists the targets
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
--include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)
+-include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(bpf_objects:.o=.d) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //
 // The contract between the two halves of the fence: what lies in the maps under /sys/fs/bpf/kvfence/, who
 // writes it, and what the kernel's half makes of it. Included by the BPF programs and by the server, so it
@@ -66,26 +66,13 @@ struct fence_command_name {
     char text[FENCE_NAME_SIZE];
 };
 
-// What the name alone tells. The kernel may only drop what the server would refuse, and it sees neither
-// options in their context nor data nor a connection's history; so a command is a WRITE here if it is one in
-// the server's table (COMMAND_WRITE) and no choice of its options makes it a read, and the doubtful ones are:
-//
-//   GETEX               WRITE, reads_up_to 2: without an option it is GET, and each option changes the expiry
-//   BITFIELD            MAY_WRITE, reads_up_to 5: SET and INCRBY take at least six words, and with more words
-//                       there may still be only GETs, which the server answers
-//   SORT                MAY_WRITE, reads_up_to 3: STORE takes a fourth; "STORE" may also be a pattern or a
-//   key GEORADIUS           MAY_WRITE, reads_up_to 7; GEORADIUSBYMEMBER the same, 6: as SORT EVAL, EVALSHA,
-//   FCALL  MAY_WRITE: what a script does is known when it runs. Their _RO forms NO_WRITE MULTI, DISCARD,
-//   WATCH, UNWATCH  NO_WRITE: they write nothing, and nothing is gained by keeping a client from
-//                       leaving a transaction
-//   EXEC                MAY_WRITE: what was queued came in earlier packets, perhaps before the deadline,
-//   perhaps reads
-//                       only. Policy `writes` lets the server decide; `strict` does not
-//   commands within MULTI  as outside: a write that is queued now could only be refused at its EXEC
-//   SET ... NX, DEL of a missing key and the like  WRITE: that depends on data, not on the command
-//   CLUSTERX, CONFIG, REPLICAOF, PSYNC, ...  NO_WRITE: they change the node, not the data
-//   a container         NO_WRITE if no subcommand writes; else CONTAINER, and each subcommand has its own
-//   entry
+// What the name tells, and the number of words. The kernel may only drop what the server would refuse, and it
+// sees neither options in their context nor data nor a connection's history. So a command is a WRITE here if
+// it is one in the server's table (COMMAND_WRITE), else a NO_WRITE; but for those in fence_exceptions.h,
+// which says why. A command that turns out to change nothing (SET ... NX, DEL of a missing key) is a WRITE:
+// that depends on data, not on the command. So is one that MULTI would only queue: its EXEC could only refuse
+// it. A container is a NO_WRITE if no subcommand writes; else it is a CONTAINER, and each subcommand has an
+// entry.
 //
 // Where two servers on one host disagree on a name (after rename-command), the entry is MAY_WRITE. A name
 // that is not in the table may be anything: `writes` passes it (and what follows it in the packet goes on
@@ -154,8 +141,8 @@ struct fence_event {
     __u32 ifindex;    // where the packet came in
     __u32 suppressed; // events of this port on this CPU that were not written since the one before
     __u32 payload_length;
-    __u32 command_offset;          // where in the payload the command begins that decided
-    char command[FENCE_NAME_SIZE]; // its name as it would be looked up; empty if none was read
+    __u32 command_offset;              // where in the payload the command begins that decided
+    struct fence_command_name command; // its name as it is looked up; empty if none was read
 };
 
 #endif
