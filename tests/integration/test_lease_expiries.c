@@ -162,7 +162,6 @@ static bool append_words(struct load_client *client, const char *format) {
             words[length++] = *format;
     }
     words[length] = '\0';
-    // NOLINTNEXTLINE(clang-diagnostic-format-security) ; none of the tables' texts holds a format
     return redisAppendCommand(client->connection, words) == REDIS_OK;
 }
 

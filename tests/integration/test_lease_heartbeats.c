@@ -137,7 +137,6 @@ static void a_heartbeat_that_is_wrong_is_an_error_and_changes_nothing(void **sta
     for (int round = 0; round < 2; round++) { // without a lease, then with one
         struct standing before = standing_of(client);
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-            // NOLINTNEXTLINE(clang-diagnostic-format-security) ; none of the texts holds a format
             redisReply *reply = redisCommand(client, wrong[i].words);
             if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
                 strncmp(reply->str, wrong[i].error, strlen(wrong[i].error)) != 0)
