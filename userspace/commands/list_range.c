@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LRANGE LTRIM LINSERT LREM LPOS: what walks over lists. Positions have no gaps, so that inserting and
+// removing moves all elements on one side. Uses: arguments, list_value.
+#include "base/buffer.h"
+#include "commands/arguments.h"
+#include "commands/handlers.h"
+#include "commands/list_value.h"
+
+// --- LRANGE, LTRIM ---
+
+struct range {
+    uint64_t start, count;
+};
+
+// The elements that two indexes include, which count from the end if they are negative.
+static struct range range_of(const struct list *list, int64_t start, int64_t stop) {
+    int64_t length = (int64_t)list_length(list);
+    if (start < 0)
+        start = start + length > 0 ? start + length : 0;
+    if (stop < 0)
+        stop += length;
+    if (stop >= length)
+        stop = length - 1;
+    if (start > stop)
+        return (struct range){0};
+    return (struct range){(uint64_t)start, (uint64_t)(stop - start + 1)};
+}
+
+void command_lrange(struct command_context *context) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list list;
+    struct list_walk walk;
+    struct bytes element;
+    int64_t start = 0;
+    int64_t stop = 0;
+    if (!argument_integer(context, 2, &start) || !argument_integer(context, 3, &stop) ||
+        list_read(context, 1, &list) == COLLECTION_FAILED)
+        return;
+    struct range range = range_of(&list, start, stop);
+    reply_array(context->reply, range.count);
+    if (range.count == 0)
+        return;
+    list_walk_begin(&list, range.start, false, &walk);
+    uint64_t left = range.count;
+    for (; left != 0 && list_walk_next(&walk, &element); left--)
+        reply_bulk(context->reply, element);
+    (void)list_walk_end(context, &walk, before, left);
+}
+
+void command_ltrim(struct command_context *context) {
+    struct list list;
+    int64_t start = 0;
+    int64_t stop = 0;
+    if (!argument_integer(context, 2, &start) || !argument_integer(context, 3, &stop))
+        return;
+    enum collection_status status = list_read(context, 1, &list);
+    if (status == COLLECTION_FAILED)
+        return;
+    reply_ok(context->reply);
+    struct range range = range_of(&list, start, stop);
+    if (status == COLLECTION_MISSING || range.count == list_length(&list))
+        return;
+    uint64_t behind = list_length(&list) - range.start - range.count;
+    if (range.count == 0) { // nothing is left: the sub-keys go with the list's version
+        stage_delete(context->session, context->arguments[1]);
+        return;
+    }
+    list_drop(&list, LIST_LEFT, range.start);
+    list_drop(&list, LIST_RIGHT, behind);
+    list_save(&list);
+}
+
+// --- Moving elements ---
+
+// Elements behind one another, each behind its length: they are kept while a walk is open, because nothing
+// may be staged during one.
+static void keep(struct buffer *kept, struct bytes element) {
+    buffer_append(kept, (struct bytes){(const char *)&element.length, sizeof(element.length)});
+    buffer_append(kept, element);
+}
+
+static struct bytes take(const struct buffer *kept, size_t *at) {
+    size_t length = 0;
+    memcpy(&length, kept->data + *at, sizeof(length));
+    struct bytes element = {kept->data + *at + sizeof(length), length};
+    *at += sizeof(length) + length;
+    return element;
+}
+
+static void set_all(struct list *list, uint64_t place, const struct buffer *kept) {
+    for (size_t at = 0; at < kept->length; place++)
+        list_set(list, place, take(kept, &at));
+}
+
+// --- LINSERT ---
+
+// Where the first element equal to the pivot is. False: the error is replied.
+static bool find_pivot(struct command_context *context, const struct list *list, uint64_t *place,
+                       bool *found) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list_walk walk;
+    struct bytes element;
+    *found = false;
+    *place = 0;
+    list_walk_begin(list, 0, false, &walk);
+    while (!*found && list_walk_next(&walk, &element)) {
+        *found = bytes_equal(element, context->arguments[3]);
+        *place += !*found;
+    }
+    return list_walk_end(context, &walk, before, 0);
+}
+
+// Keeps `count` elements from a place on.
+static bool keep_elements(struct command_context *context, const struct list *list, uint64_t place,
+                          uint64_t count, struct buffer *kept) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list_walk walk;
+    struct bytes element;
+    if (count == 0)
+        return true;
+    list_walk_begin(list, place, false, &walk);
+    for (; count != 0 && list_walk_next(&walk, &element); count--)
+        keep(kept, element);
+    return list_walk_end(context, &walk, before, count);
+}
+
+// Makes room for an element at a place by moving the shorter side.
+static bool stage_insert(struct command_context *context, struct list *list, uint64_t place,
+                         struct bytes element) {
+    struct buffer kept = {0};
+    uint64_t length = list_length(list);
+    bool moves_left = place < length - place;
+    bool done = moves_left ? keep_elements(context, list, 0, place, &kept)
+                           : keep_elements(context, list, place, length - place, &kept);
+    if (done) {
+        list_push(list, moves_left ? LIST_LEFT : LIST_RIGHT, element);
+        set_all(list, moves_left ? 0 : place + 1, &kept);
+        list_set(list, place, element);
+        list_save(list);
+    }
+    buffer_release(&kept);
+    return done;
+}
+
+void command_linsert(struct command_context *context) {
+    struct list list;
+    uint64_t place = 0;
+    bool found = false;
+    bool after = argument_is(context, 2, "AFTER");
+    if (!after && !argument_is(context, 2, "BEFORE")) {
+        reply_syntax_error(context);
+        return;
+    }
+    enum collection_status status = list_read(context, 1, &list);
+    if (status == COLLECTION_MISSING)
+        reply_integer(context->reply, 0);
+    if (status != COLLECTION_FOUND || !find_pivot(context, &list, &place, &found))
+        return;
+    if (!found)
+        reply_integer(context->reply, -1);
+    else if (stage_insert(context, &list, place + after, context->arguments[4]))
+        reply_integer(context->reply, (int64_t)list_length(&list));
+}
+
+// --- LREM ---
+
+struct removal {
+    uint64_t most; // 0: all
+    bool backwards;
+    uint64_t removed;
+    uint64_t first;     // how many elements the walk met before the first one that goes
+    struct buffer kept; // those that it met afterwards and that stay, in its order
+};
+
+static bool find_removed(struct command_context *context, const struct list *list, struct removal *removal) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list_walk walk;
+    struct bytes element;
+    list_walk_begin(list, removal->backwards ? list_length(list) - 1 : 0, removal->backwards, &walk);
+    while (list_walk_next(&walk, &element)) {
+        bool goes = (removal->most == 0 || removal->removed < removal->most) &&
+                    bytes_equal(element, context->arguments[3]);
+        removal->removed += goes;
+        if (removal->removed == 0)
+            removal->first++;
+        else if (!goes)
+            keep(&removal->kept, element);
+    }
+    return list_walk_end(context, &walk, before, 0);
+}
+
+// Those that stay close up towards the end at which the walk began.
+static void stage_removal(struct list *list, const struct removal *removal) {
+    uint64_t length = list_length(list);
+    uint64_t place = removal->backwards ? length - 1 - removal->first : removal->first;
+    for (size_t at = 0; at < removal->kept.length; place += removal->backwards ? UINT64_MAX : 1)
+        list_set(list, place, take(&removal->kept, &at));
+    list_drop(list, removal->backwards ? LIST_LEFT : LIST_RIGHT, removal->removed);
+    list_save(list);
+}
+
+void command_lrem(struct command_context *context) {
+    struct list list;
+    struct removal removal = {0};
+    int64_t count = 0;
+    if (!argument_integer(context, 2, &count))
+        return;
+    removal.backwards = count < 0;
+    removal.most = count < 0 ? -(uint64_t)count : (uint64_t)count;
+    enum collection_status status = list_read(context, 1, &list);
+    if (status == COLLECTION_MISSING)
+        reply_integer(context->reply, 0);
+    if (status == COLLECTION_FOUND && find_removed(context, &list, &removal)) {
+        if (removal.removed != 0)
+            stage_removal(&list, &removal);
+        reply_integer(context->reply, (int64_t)removal.removed);
+    }
+    buffer_release(&removal.kept);
+}
+
+// --- LPOS ---
+
+struct search {
+    int64_t rank;    // the first match that counts; negative: from the end
+    int64_t count;   // how many; 0: all
+    int64_t longest; // elements that are compared at most; 0: all
+    bool has_count;
+};
+
+static bool read_rank(struct command_context *context, size_t index, int64_t *rank) {
+    if (!argument_integer(context, index, rank))
+        return false;
+    if (*rank == 0) {
+        reply_error(
+            context->reply,
+            "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
+            "negative to start from the end of the list");
+        return false;
+    }
+    if (*rank != INT64_MIN)
+        return true;
+    reply_error(context->reply, "ERR value is out of range, value must between -9223372036854775807 and "
+                                "9223372036854775807");
+    return false;
+}
+
+static bool read_not_negative(struct command_context *context, size_t index, const char *error,
+                              int64_t *out) {
+    if (!argument_integer_or(context, index, out, error))
+        return false;
+    if (*out >= 0)
+        return true;
+    reply_error(context->reply, error);
+    return false;
+}
+
+static bool read_search(struct command_context *context, struct search *search) {
+    *search = (struct search){.rank = 1, .count = 1};
+    for (size_t i = 3; i < context->count; i += 2) {
+        bool has_value = i + 1 < context->count;
+        bool right = false;
+        if (has_value && argument_is(context, i, "RANK")) {
+            right = read_rank(context, i + 1, &search->rank);
+        } else if (has_value && argument_is(context, i, "COUNT")) {
+            search->has_count = true;
+            right = read_not_negative(context, i + 1, "ERR COUNT can't be negative", &search->count);
+        } else if (has_value && argument_is(context, i, "MAXLEN")) {
+            right = read_not_negative(context, i + 1, "ERR MAXLEN can't be negative", &search->longest);
+        } else {
+            reply_syntax_error(context);
+        }
+        if (!right)
+            return false;
+    }
+    return true;
+}
+
+// Replies with the places of the matches as integers; returns how many.
+static uint64_t reply_matches(struct command_context *context, const struct search *search,
+                              struct list_walk *walk, uint64_t length) {
+    struct bytes element;
+    uint64_t rank = search->rank < 0 ? -(uint64_t)search->rank : (uint64_t)search->rank;
+    uint64_t matches = 0;
+    uint64_t shown = 0;
+    for (uint64_t met = 0;
+         (search->longest == 0 || met < (uint64_t)search->longest) &&
+         (search->count == 0 || shown < (uint64_t)search->count) && list_walk_next(walk, &element);
+         met++) {
+        if (!bytes_equal(element, context->arguments[2]) || ++matches < rank)
+            continue;
+        reply_integer(context->reply, (int64_t)(search->rank < 0 ? length - 1 - met : met));
+        shown++;
+    }
+    return shown;
+}
+
+static void find_places(struct command_context *context, const struct search *search,
+                        const struct list *list) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list_walk walk;
+    uint64_t length = list_length(list);
+    struct output_block *header = search->has_count ? reply_deferred_begin(context->reply) : NULL;
+    list_walk_begin(list, search->rank < 0 ? length - 1 : 0, search->rank < 0, &walk);
+    uint64_t shown = reply_matches(context, search, &walk, length);
+    if (header != NULL)
+        reply_array_end(context->reply, header, shown);
+    else if (shown == 0)
+        reply_null(context->reply);
+    (void)list_walk_end(context, &walk, before, 0);
+}
+
+void command_lpos(struct command_context *context) {
+    struct search search;
+    struct list list;
+    if (!read_search(context, &search))
+        return;
+    enum collection_status status = list_read(context, 1, &list);
+    if (status == COLLECTION_FOUND)
+        find_places(context, &search, &list);
+    else if (status == COLLECTION_MISSING && search.has_count)
+        reply_array(context->reply, 0);
+    else if (status == COLLECTION_MISSING)
+        reply_null(context->reply);
+}
