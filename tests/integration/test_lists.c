@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The list commands against the real server: what a reader should find by name. Their options in all
+// combinations are compared with Redis in test_differential.c.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "reply_text.h"
+#include "server_fixture.h"
+
+#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
+
+static struct test_server server;
+static redisContext *client;
+static const struct shared_server servers[] = {{&server, "workers 2", {&client}}};
+
+static void elements_are_pushed_and_popped_at_both_ends(void **state) {
+    (void)state;
+    expect_reply(client, "3", "RPUSH l a b c");
+    expect_reply(client, "5", "LPUSH l x y");
+    expect_reply(client, "['y' 'x' 'a' 'b' 'c']", "LRANGE l 0 -1");
+    expect_reply(client, "'y'", "LPOP l");
+    expect_reply(client, "['c' 'b']", "RPOP l 2");
+    expect_reply(client, "['x' 'a']", "LPOP l 10");
+    expect_reply(client, "0", "EXISTS l");
+    expect_reply(client, "nil", "LPOP l");
+    expect_reply(client, "nil", "LPOP l 2");
+    expect_reply(client, "0", "LPUSHX l a");
+    expect_reply(client, "0", "RPUSHX l a");
+}
+
+static void elements_are_inserted_on_either_side_of_the_middle(void **state) {
+    (void)state;
+    expect_reply(client, "5", "RPUSH l a b c d e");
+    expect_reply(client, "6", "LINSERT l AFTER a 1");
+    expect_reply(client, "7", "LINSERT l BEFORE e 2");
+    expect_reply(client, "8", "LINSERT l BEFORE a 0");
+    expect_reply(client, "9", "LINSERT l AFTER e 3");
+    expect_reply(client, "-1", "LINSERT l AFTER missing 3");
+    expect_reply(client, "0", "LINSERT missing AFTER a 3");
+    expect_reply(client, "['0' 'a' '1' 'b' 'c' 'd' '2' 'e' '3']", "LRANGE l 0 -1");
+}
+
+static void elements_are_removed_from_either_end_on(void **state) {
+    (void)state;
+    expect_reply(client, "7", "RPUSH l a x b x c x d");
+    expect_reply(client, "1", "LREM l 1 x");
+    expect_reply(client, "1", "LREM l -1 x");
+    expect_reply(client, "['a' 'b' 'x' 'c' 'd']", "LRANGE l 0 -1");
+    expect_reply(client, "1", "LREM l 0 x");
+    expect_reply(client, "0", "LREM l 0 x");
+    expect_reply(client, "'c'", "LINDEX l 2");
+    expect_reply(client, "'d'", "LINDEX l -1");
+}
+
+static void a_list_of_which_nothing_is_left_is_gone(void **state) {
+    (void)state;
+    expect_reply(client, "2", "RPUSH l a a");
+    expect_reply(client, "2", "LREM l 0 a");
+    expect_reply(client, "0", "EXISTS l");
+    expect_reply(client, "3", "RPUSH l a b c");
+    expect_reply(client, "OK", "LTRIM l 1 1");
+    expect_reply(client, "['b']", "LRANGE l 0 -1");
+    expect_reply(client, "OK", "LTRIM l 5 9");
+    expect_reply(client, "0", "EXISTS l");
+}
+
+static void an_element_goes_round_in_one_list_and_from_one_to_another(void **state) {
+    (void)state;
+    expect_reply(client, "3", "RPUSH l a b c");
+    expect_reply(client, "'c'", "RPOPLPUSH l l");
+    expect_reply(client, "['c' 'a' 'b']", "LRANGE l 0 -1");
+    expect_reply(client, "'c'", "LMOVE l l LEFT LEFT");
+    expect_reply(client, "'b'", "LMOVE l m RIGHT RIGHT");
+    expect_reply(client, "'c'", "LMOVE l m LEFT LEFT");
+    expect_reply(client, "['c' 'b']", "LRANGE m 0 -1");
+    expect_reply(client, "nil", "LMOVE missing m LEFT LEFT");
+    expect_reply(client, "OK", "SET text t");
+    expect_reply(client, WRONG_TYPE, "LMOVE l text LEFT LEFT");
+    expect_reply(client, "['a']", "LRANGE l 0 -1");
+}
+
+static void lmpop_takes_from_the_first_list_that_has_elements(void **state) {
+    (void)state;
+    expect_reply(client, "3", "RPUSH l a b c");
+    expect_reply(client, "['l' ['c' 'b']]", "LMPOP 2 missing l RIGHT COUNT 2");
+    expect_reply(client, "['l' ['a']]", "LMPOP 2 missing l LEFT");
+    expect_reply(client, "nil", "LMPOP 2 missing l LEFT");
+    expect_reply(client, "['a' 'b']", "COMMAND GETKEYS LMPOP 2 a b LEFT");
+}
+
+static void a_transaction_sees_its_own_elements(void **state) {
+    (void)state;
+    expect_reply(client, "3", "RPUSH l a b c");
+    expect_reply(client, "OK", "MULTI");
+    expect_reply(client, "QUEUED", "LREM l 0 b");
+    expect_reply(client, "QUEUED", "LINSERT l BEFORE a x");
+    expect_reply(client, "QUEUED", "LPUSH l y");
+    expect_reply(client, "QUEUED", "LTRIM l 0 2");
+    expect_reply(client, "QUEUED", "LRANGE l 0 -1");
+    expect_reply(client, "[1 3 4 OK ['y' 'x' 'a']]", "EXEC");
+    expect_reply(client, "3", "LLEN l");
+}
+
+static void a_key_of_another_type_is_refused(void **state) {
+    (void)state;
+    static const char *const commands[] = {
+        "LPUSH k a",  "RPUSHX k a",          "LPOP k",         "RPOP k 2",     "LLEN k",
+        "LINDEX k 0", "LSET k 0 a",          "LRANGE k 0 1",   "LTRIM k 0 1",  "LREM k 0 a",
+        "LPOS k a",   "LINSERT k AFTER a b", "LMPOP 1 k LEFT", "RPOPLPUSH k l"};
+    expect_reply(client, "OK", "SET k text");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        expect_reply(client, WRONG_TYPE, commands[i]);
+}
+
+#define TEST(function) cmocka_unit_test_setup(function, empty_database)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(elements_are_pushed_and_popped_at_both_ends),
+        TEST(elements_are_inserted_on_either_side_of_the_middle),
+        TEST(elements_are_removed_from_either_end_on),
+        TEST(a_list_of_which_nothing_is_left_is_gone),
+        TEST(an_element_goes_round_in_one_list_and_from_one_to_another),
+        TEST(lmpop_takes_from_the_first_list_that_has_elements),
+        TEST(a_transaction_sees_its_own_elements),
+        TEST(a_key_of_another_type_is_refused),
+    };
+    return RUN_WITH_SERVERS(tests, servers);
+}
