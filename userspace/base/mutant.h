@@ -2,7 +2,8 @@
 //
 // Mutants: test builds in which one gate of the fence is switched off, to see that some test notices. `make
 // test-mutants` builds each with -DKVFENCE_MUTANT=MUTANT_<name>; in every other build MUTANT(name) is the
-// constant false and the compiler drops what depends on it. May use: nothing.
+// constant false and the compiler drops what depends on it. tests/mutants.sh has a row for each name. May
+// use: nothing.
 #ifndef KVFENCE_BASE_MUTANT_H
 #define KVFENCE_BASE_MUTANT_H
 
