@@ -3,8 +3,8 @@
 // The model of a node with a lease.
 #include "lease_model.h"
 
-static const int64_t MS = 1000000;
-static const int64_t LONG_AGO = -1;
+enum { LONG_AGO = -1 };
+#define MS INT64_C(1000000)
 
 static void without_a_heartbeat(struct lease_model *model, bool cold_start_fences) {
     model->is_open = !model->had_a_lease && !cold_start_fences;

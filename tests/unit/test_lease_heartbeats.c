@@ -16,7 +16,7 @@
 enum { VERSION = 7 };
 #define MS UINT64_C(1000000)
 
-static const boot_ns_t NOW = {1000 * 1000 * MS}; // 1000 seconds after boot
+static const boot_ns_t present = {1000 * 1000 * MS}; // 1000 seconds after boot
 
 static boot_ns_t at_ms(uint64_t milliseconds) {
     return (boot_ns_t){milliseconds * MS};
@@ -49,7 +49,7 @@ static struct lease_heartbeat heartbeat_since(uint64_t since_ms) {
 }
 
 static struct lease_decision decide(struct lease_state state, struct lease_heartbeat heartbeat) {
-    return lease_decide(&state, &heartbeat, NOW);
+    return lease_decide(&state, &heartbeat, present);
 }
 
 static void assert_same_lease(const struct lease_state *a, const struct lease_state *b) {
@@ -129,7 +129,7 @@ static void a_lease_of_a_day_or_of_a_millisecond_is_valid(void **state) {
     heartbeat.lease_ms = 24 * 3600 * 1000;
     (void)assert_renewed(master_before(), heartbeat, 999500 + 24 * 3600 * 1000);
     heartbeat.lease_ms = 1;
-    heartbeat.arrived = NOW;
+    heartbeat.arrived = present;
     (void)assert_renewed(master_before(), heartbeat, 1000001);
 }
 
@@ -348,7 +348,7 @@ static void a_first_heartbeat_that_is_late_fences_a_node_that_was_open(void **st
     struct lease_state open = {.ever_held = true, .highest_version = VERSION};
     struct lease_decision decision = decide(open, heartbeat_since(0));
     assert_int_equal(decision.outcome, LEASE_LATE);
-    assert_false(lease_allows(decision.next.deadline, NOW));
+    assert_false(lease_allows(decision.next.deadline, present));
     assert_int_equal(decision.next.counters.expirations, 1);
 }
 
@@ -356,7 +356,7 @@ static void a_lease_that_ends_at_this_very_nanosecond_is_not_over(void **state) 
     (void)state;
     (void)assert_renewed(master_before(), heartbeat_since(990000), 1000000);
     struct lease_heartbeat heartbeat = heartbeat_of(VERSION);
-    heartbeat.arrived = (boot_ns_t){NOW.value - 10000 * MS - 1};
+    heartbeat.arrived = (boot_ns_t){present.value - 10000 * MS - 1};
     assert_int_equal(decide(master_before(), heartbeat).outcome, LEASE_LATE);
 }
 
@@ -367,7 +367,7 @@ static void with_since_the_lease_counts_from_there_and_the_arrival_is_not_looked
     struct lease_heartbeat heartbeat = heartbeat_since(995000);
     heartbeat.arrived = (boot_ns_t){0};
     (void)assert_renewed(master_before(), heartbeat, 1005000);
-    heartbeat.arrived = NOW;
+    heartbeat.arrived = present;
     (void)assert_renewed(master_before(), heartbeat, 1005000);
 }
 
@@ -375,7 +375,7 @@ static void since_counts_from_the_start_of_its_millisecond(void **state) {
     (void)state;
     struct lease_state before = master_before();
     struct lease_heartbeat heartbeat = heartbeat_since(1000000);
-    struct lease_decision decision = lease_decide(&before, &heartbeat, (boot_ns_t){NOW.value + MS - 1});
+    struct lease_decision decision = lease_decide(&before, &heartbeat, (boot_ns_t){present.value + MS - 1});
     assert_int_equal(decision.outcome, LEASE_RENEWED);
     assert_int_equal(decision.next.deadline.value, 1010000 * MS);
 }

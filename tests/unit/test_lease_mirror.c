@@ -14,6 +14,7 @@
 #include "lease_fixture.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 static const struct lease_mirror_step *only_step(const struct lease_fixture *fixture) {
     assert_int_equal(fixture->step_count, 1);
@@ -125,7 +126,8 @@ static void the_kernel_is_told_of_a_mode_without_a_lease(void **state) {
 // Every change after every other, at random: the kernel never drops what the server accepts.
 static void in_no_order_of_changes_the_kernel_drops_what_the_server_accepts(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_BLOCK_WRITE);
-    unsigned seed = getenv("KVFENCE_SEED") != NULL ? (unsigned)atoi(getenv("KVFENCE_SEED")) : 20240601U;
+    const char *given = getenv("KVFENCE_SEED");
+    unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     print_message("seed: KVFENCE_SEED=%u\n", seed);
     lease_fixture_attach(fixture);
     for (int change = 0; change < 20000; change++) {

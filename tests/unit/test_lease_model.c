@@ -28,7 +28,7 @@
 #include <time.h>
 
 enum { HISTORIES = 1000000, EVENTS_MOST = 60, ON_THE_WAY = 3, CONTROLLERS = 2 };
-static const uint64_t MS = 1000000;
+#define MS UINT64_C(1000000)
 
 // A heartbeat between its sending and its processing. It stays here after that, and may come again.
 struct message {

@@ -45,6 +45,7 @@ static bool call_fails(enum call call) {
     return call == calls.failing && calls.reason != 0;
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) ; the C library's names are reserved
 ssize_t write(int file, const void *data, size_t size) {
     if (call_fails(CALL_WRITE))
         return -1;
@@ -65,6 +66,7 @@ int rename(const char *from, const char *to) {
         return -1;
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 static bool write_failing(const char *directory, struct lease_record record, enum call failing, int reason,
                           char error[STATE_FILE_ERROR_SIZE]) {

@@ -19,8 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NS_PER_MS = 1000000, MODE_BITS = 2 };
-static const uint64_t LOG_INTERVAL_NS = UINT64_C(1000000000);
+enum { NS_PER_MS = 1000000, LOG_INTERVAL_NS = 1000000000, MODE_BITS = 2 };
 
 struct lease {
     // The server's half: the deadline in nanoseconds, shifted left by MODE_BITS, and the mode. One word, so

@@ -8,10 +8,10 @@
 
 #include <stddef.h>
 
-static const uint64_t NS_PER_MS = 1000000;
+enum { NS_PER_MS = 1000000 };
 // The clock may show half of it, 36 years of uptime. No sum of a moment and a lease can overflow then, here
 // or where two bits are taken for the mode.
-static const uint64_t MOMENT_MAX = UINT64_C(1) << 61;
+#define MOMENT_MAX (UINT64_C(1) << 61)
 
 static const struct {
     const char *words;

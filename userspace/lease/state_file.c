@@ -48,10 +48,10 @@ size_t state_file_encode(struct lease_record record, char text[STATE_FILE_TEXT_S
         snprintf(text, STATE_FILE_TEXT_SIZE, "kvfence-lease %d\nhighest_version %" PRIu64 "\never_held %d\n",
                  FORMAT, record.highest_version, (int)record.ever_held);
     always_assert(body > 0 && body < STATE_FILE_TEXT_SIZE, "the state file's text fits its buffer");
-    int tail = snprintf(text + body, (size_t)(STATE_FILE_TEXT_SIZE - body), "checksum %016" PRIx64 "\n",
+    int tail = snprintf(text + body, STATE_FILE_TEXT_SIZE - (size_t)body, "checksum %016" PRIx64 "\n",
                         checksum_of(text, (size_t)body));
     always_assert(tail > 0 && tail < STATE_FILE_TEXT_SIZE - body, "the state file's text fits its buffer");
-    return (size_t)(body + tail);
+    return (size_t)body + (size_t)tail;
 }
 
 static bool path_of(const char *directory, const char *ending, char path[PATH_MAX], char *error) {
