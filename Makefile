@@ -67,6 +67,9 @@ integration_support := $(call objects_of,$(filter-out tests/integration/test_%,$
 fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 kernel_tests := $(call programs_in,tests/kernel/test_*.c)
 fence_support := $(call objects_of,$(wildcard tests/fence/*.c))
+# What operators of the fence call; they share fence-common.sh.
+fence_scripts := load-fence.sh unload-fence.sh fence-status.sh watch-fence.sh
+script_tests := $(sort $(wildcard tests/scripts/test_*.sh))
 bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bpf/*.bpf.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
 bench_fence := $(BUILD)/tests/bench/bench_fence
@@ -166,18 +169,25 @@ deps: ## installs the Debian packages that building and testing need (as root)
 ##@ Run
 
 .PHONY: run
-run: deps ## builds and runs the server in the foreground; ARGS='--directive value ...', RUN_DIR, RUN_PORT
+run: deps ## builds and runs the server in the foreground, fenced on lo if root; ARGS='--directive value ...', RUN_DIR, RUN_PORT
 	@$(MAKE) all
-	@mkdir -p $(RUN_DIR)
-	@[ -e $(RUN_DIR)/kvfence.conf ] || cp scripts/kvfence.conf $(RUN_DIR)/kvfence.conf
-	@printf '%s\n' 'kvfenced keeps its data and kvfence.conf in $(RUN_DIR) and listens on port $(RUN_PORT); Ctrl-C stops it. In another terminal:' \
-		'    redis-cli -p $(RUN_PORT) set greeting hello' '    redis-cli -p $(RUN_PORT) get greeting'
-	@exec $(BUILD)/kvfenced -c $(RUN_DIR)/kvfence.conf --dir $(RUN_DIR) --port $(RUN_PORT) --log-dir stdout $(ARGS)
+	@exec scripts/run-server.sh $(BUILD)/kvfenced $(RUN_DIR) $(RUN_PORT) $(ARGS)
+
+.PHONY: demo
+demo: deps ## plays the story of the fence by itself in less than a minute, on a network of its own (as root)
+	@$(MAKE) all
+	@scripts/demo.sh $(BUILD)/kvfenced
 
 .PHONY: install
-install: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/kvfenced.service ## installs server, the kernel's half, sample configuration and systemd unit; PREFIX, SYSCONFDIR, DESTDIR
+install: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/kvfenced.service $(BUILD)/kvfence-fence.service ## installs server, fence, sample configuration and systemd units; PREFIX, SYSCONFDIR, DESTDIR
 	install -D -m 0755 $(BUILD)/kvfenced $(DESTDIR)$(PREFIX)/sbin/kvfenced
 	install -D -m 0644 $(BUILD)/bpf/fence.bpf.o $(DESTDIR)$(PREFIX)/lib/kvfence/fence.bpf.o
+	install -m 0644 scripts/fence-common.sh $(DESTDIR)$(PREFIX)/lib/kvfence/fence-common.sh
+	@for script in $(fence_scripts); do \
+		install -v -m 0755 scripts/$$script $(DESTDIR)$(PREFIX)/lib/kvfence/$$script; \
+		ln -sf ../lib/kvfence/$$script $(DESTDIR)$(PREFIX)/sbin/$$script; \
+	done
+	install -D -m 0644 $(BUILD)/kvfence-fence.service $(DESTDIR)$(PREFIX)/lib/systemd/system/kvfence-fence.service
 	install -D -m 0644 $(BUILD)/kvfenced.service $(DESTDIR)$(PREFIX)/lib/systemd/system/kvfenced.service
 	install -D -m 0644 scripts/kvfence.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kvfence.conf
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf ]; then \
@@ -186,7 +196,7 @@ install: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/kvfenced.service ## installs 
 		install -v -D -m 0640 scripts/kvfence.conf $(DESTDIR)$(SYSCONFDIR)/kvfence/kvfence.conf; \
 	fi
 
-$(BUILD)/kvfenced.service: scripts/kvfenced.service.in FORCE
+$(BUILD)/%.service: scripts/%.service.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' $< >$@
 
@@ -196,7 +206,7 @@ $(BUILD)/kvfenced.service: scripts/kvfenced.service.in FORCE
 test: deps ## everything that must hold before a change is handed on: unit, integration and fuzz corpus replay
 	@$(MAKE) test-programs
 	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 replay-programs
-	@tests/run.sh $(BUILD) $(unit_tests) $(kernel_tests) $(integration_tests) \
+	@tests/run.sh $(BUILD) $(unit_tests) $(kernel_tests) $(script_tests) $(integration_tests) \
 		$(fuzz_targets:%=$(BUILD)/asan/tests/fuzz/replay_%)
 
 .PHONY: unit
@@ -206,6 +216,10 @@ unit: $(unit_tests) ## the unit tests alone
 .PHONY: kernel
 kernel: $(bpf_objects) $(kernel_tests) ## the tests of the BPF programs alone, on the running kernel (as root)
 	@tests/run.sh $(BUILD) $(kernel_tests)
+
+.PHONY: scripts
+scripts: $(BUILD)/kvfenced $(bpf_objects) ## the tests of the fence's scripts alone, in namespaces of their own (as root)
+	@tests/run.sh $(BUILD) $(script_tests)
 
 .PHONY: integration
 integration: $(BUILD)/kvfenced $(integration_tests) ## the integration tests alone, against build/kvfenced

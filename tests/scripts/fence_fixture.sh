@@ -9,8 +9,9 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 scripts=$root/scripts pins=/sys/fs/bpf/kvfence
+KVFENCED=${KVFENCED:-$root/build/kvfenced}
 # shellcheck disable=SC2034 # used by the tests
-real_object=${FENCE_OBJECT:-$(dirname "${KVFENCED:-$root/build/kvfenced}")/bpf/fence.bpf.o}
+real_object=${KVFENCED%/*}/bpf/fence.bpf.o
 tiny_object= # stands in for the real one, which takes the kernel seconds to check
 
 fail() {
