@@ -137,7 +137,9 @@ static void write_config(const struct test_server *server, const char *config) {
     path_in(server, "kvfence.conf", path);
     FILE *file = fopen(path, "we");
     assert_non_null(file);
-    assert_true(fprintf(file, "bind 127.0.0.1\nport %d\ndir %s\nlog-dir stdout\nworkers 2\n%s\n",
+    assert_true(fprintf(file,
+                        "bind 127.0.0.1\nport %d\ndir %s\nlog-dir stdout\nworkers 2\n"
+                        "fence-bpf-path \"\"\n%s\n",
                         server->port, server->directory, config == NULL ? "" : config) > 0);
     assert_int_equal(fclose(file), 0);
 }

@@ -24,8 +24,9 @@ struct test_server {
     pid_t pid; // 0: not running
 };
 
-// Makes a directory, writes kvfence.conf (port, bind 127.0.0.1, dir, log-dir stdout, workers 2, then
-// `config`, lines of directives or NULL), starts the server and waits until it answers.
+// Makes a directory, writes kvfence.conf (port, bind 127.0.0.1, dir, log-dir stdout, workers 2, no
+// fence-bpf-path, as the machine's own fence is not the tests'; then `config`, lines of directives or NULL),
+// starts the server and waits until it answers.
 void server_start(struct test_server *server, const char *config);
 // Starts it again on the same directory and port.
 void server_restart(struct test_server *server);

@@ -87,7 +87,7 @@ struct fence_shapes fence_shapes(void) {
 }
 
 static int make_map(const struct pinned_maps *pins, const char *name, const struct fence_shape *shape) {
-    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = shape->flags);
+    const struct bpf_map_create_opts options = {.sz = sizeof(options), .map_flags = shape->flags};
     char path[160];
     int map = bpf_map_create((enum bpf_map_type)shape->type, name, shape->key_size, shape->value_size,
                              shape->entries, &options);

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum { PORT = 6379, OTHER_PORT = 6380 };
-static const uint64_t NS_PER_MS = 1000000;
+#define NS_PER_MS UINT64_C(1000000)
 
 static const struct fence_word words[] = {{"set", "set", true}, {"get", "get", false}};
 
@@ -230,9 +230,9 @@ static void random_change(struct scene *scene) {
 
 static void the_kernel_never_drops_what_the_server_accepts(void **state) {
     struct scene *scene = *state;
-    const char *given = getenv("TEST_SEED");
+    const char *given = getenv("KVFENCE_SEED");
     unsigned seed = given == NULL ? (unsigned)time(NULL) : (unsigned)strtoul(given, NULL, 10);
-    print_message("TEST_SEED=%u\n", seed);
+    print_message("KVFENCE_SEED=%u\n", seed);
     srand(seed);
     open_held(scene, LEASE_BLOCK_WRITE);
     struct watched watched = {.scene = scene, .mirror = fence_mirror(scene->fence)};

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const uint64_t LOOK_INTERVAL_US = 1000000;
+enum { LOOK_INTERVAL_US = 1000000 };
 
 struct fence {
     pthread_mutex_t lock;
