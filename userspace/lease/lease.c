@@ -286,8 +286,9 @@ void lease_become_master(struct lease *lease) {
 }
 
 void lease_set_mirror(struct lease *lease, const struct lease_mirror *mirror) {
+    static const struct lease_mirror none;
     lock(&lease->lock);
-    lease->mirror = mirror == NULL ? (struct lease_mirror){0} : *mirror;
+    lease->mirror = mirror == NULL ? none : *mirror;
     publish(lease, atomic_load_explicit(&lease->gate, memory_order_relaxed));
     unlock(&lease->lock);
 }
