@@ -20,8 +20,8 @@ declare -A programs=(
     [persisted_version]="unit/test_lease_durability unit/test_lease_life unit/test_lease_threads integration/test_lease_restarts"
     [reset_on_role_change]="unit/test_lease_life unit/test_lease_model"
     [restart_fenced]="unit/test_lease_life unit/test_lease_model integration/test_lease_restarts"
-    [mirror_order]="unit/test_lease_mirror unit/test_lease_threads"
-    [kernel_verdict]="kernel/test_fence_program"
+    [mirror_order]="unit/test_lease_mirror unit/test_lease_threads unit/test_fence"
+    [kernel_verdict]="kernel/test_fence_program integration/test_kernel_fence"
 )
 
 cd "$(dirname "$0")/.."
