@@ -44,8 +44,8 @@ static enum store_status take_place(const struct collection *collection, sample_
                                     void *context) {
     enum { STEPS_MAX = 32 };
     struct collection_iterator *iterator = collection_iterator_open(collection, FAMILY_DEFAULT);
-    struct bytes sub_key;
-    struct bytes value;
+    struct bytes sub_key = {0};
+    struct bytes value = {0};
     bool found = true;
     collection_iterator_seek_random(iterator);
     for (uint64_t steps = random_below(STEPS_MAX) + 1; found && steps != 0; steps--)

@@ -7,7 +7,7 @@
 #include "commands/arguments.h"
 
 enum { POSITION_SIZE = 8, EXTRA_SIZE = 2 * POSITION_SIZE };
-static const uint64_t FIRST_POSITION = UINT64_MAX / 2;
+#define FIRST_POSITION (UINT64_MAX / 2)
 
 static void encode_position(char out[POSITION_SIZE], uint64_t position) {
     for (int i = POSITION_SIZE - 1; i >= 0; i--, position >>= 8)
