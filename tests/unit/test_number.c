@@ -158,19 +158,23 @@ static void the_largest_float_fits(void **state) {
     assert_true(value == -LDBL_MAX);
 }
 
-static void doubles_are_written_as_short_as_they_read_back(void **state) {
+static void doubles_are_written_with_up_to_17_digits(void **state) {
     (void)state;
     static const struct {
         double value;
         const char *text;
     } rows[] = {{0, "0"},
                 {1, "1"},
-                {0.1, "0.1"},
+                {-0.0, "-0"},
+                {0.1, "0.10000000000000001"},
                 {-2.5, "-2.5"},
-                {1.0 / 3, "0.3333333333333333"},
-                {1e21, "1e+21"},
+                {1.0 / 3, "0.33333333333333331"},
+                {99999999999999984.0, "99999999999999984"},
+                {-99999999999999984.0, "-99999999999999984"},
+                {1e17, "1e+17"},
+                {-1e17, "-1e+17"},
                 {0.1 + 0.2, "0.30000000000000004"},
-                {5e-324, "5e-324"},
+                {5e-324, "4.9406564584124654e-324"},
                 {DBL_MAX, "1.7976931348623157e+308"},
                 {HUGE_VAL, "inf"},
                 {-HUGE_VAL, "-inf"},
@@ -180,6 +184,44 @@ static void doubles_are_written_as_short_as_they_read_back(void **state) {
         size_t length = number_write_double(text, rows[i].value);
         assert_true(bytes_equal((struct bytes){text, length}, bytes_from_text(rows[i].text)));
     }
+}
+
+static void doubles_are_read_as_strtod_reads_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double value;
+    } rows[] = {{"0", 0},
+                {"-17", -17},
+                {"+1", 1},
+                {"1.5", 1.5},
+                {"1e3", 1000},
+                {"0x10", 16},
+                {"007", 7},
+                {"inf", HUGE_VAL},
+                {"-inf", -HUGE_VAL},
+                {"+inf", HUGE_VAL},
+                {"infinity", HUGE_VAL},
+                {"5e-324", 5e-324},
+                {"0.1", 0.1},
+                {"9007199254740993", 9007199254740992.0},
+                {"1.7976931348623157e308", DBL_MAX}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double value = -1;
+        assert_true(number_read_double(bytes_from_text(rows[i].text), &value));
+        assert_true(value == rows[i].value);
+    }
+}
+
+static void what_no_double_can_hold_is_refused_and_leaves_the_result(void **state) {
+    (void)state;
+    static const char *const texts[] = {"",      " 1",     "1 ",     "x",  "1x", "nan", "-",
+                                        "1e400", "-1e400", "1e-400", "0x", ".",  "--1"};
+    double value = 7;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_false(number_read_double(bytes_from_text(texts[i]), &value));
+    assert_false(number_read_double((struct bytes){"1\0", 2}, &value));
+    assert_true(value == 7);
 }
 
 static void every_double_reads_back(void **state) {
@@ -210,7 +252,9 @@ int main(void) {
         cmocka_unit_test(a_float_longer_than_any_buffer_is_refused),
         cmocka_unit_test(floats_are_written_without_exponent_and_trailing_zeros),
         cmocka_unit_test(the_largest_float_fits),
-        cmocka_unit_test(doubles_are_written_as_short_as_they_read_back),
+        cmocka_unit_test(doubles_are_written_with_up_to_17_digits),
+        cmocka_unit_test(doubles_are_read_as_strtod_reads_them),
+        cmocka_unit_test(what_no_double_can_hold_is_refused_and_leaves_the_result),
         cmocka_unit_test(every_double_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@ static void what_resp2_lacks_is_written_as_redis_writes_it(void **state) {
     EXPECT_BOTH(reply_boolean(reply, true), ":1\r\n", "#t\r\n");
     EXPECT_BOTH(reply_boolean(reply, false), ":0\r\n", "#f\r\n");
     EXPECT_BOTH(reply_double(reply, 1.5), "$3\r\n1.5\r\n", ",1.5\r\n");
-    EXPECT_BOTH(reply_double(reply, 0.1), "$3\r\n0.1\r\n", ",0.1\r\n");
+    EXPECT_BOTH(reply_double(reply, 0.1), "$19\r\n0.10000000000000001\r\n", ",0.10000000000000001\r\n");
     EXPECT_BOTH(reply_double(reply, -HUGE_VAL), "$4\r\n-inf\r\n", ",-inf\r\n");
     EXPECT_BOTH(reply_verbatim(reply, "txt", BYTES_LITERAL("a b")), "$3\r\na b\r\n", "=7\r\ntxt:a b\r\n");
 }

@@ -40,15 +40,49 @@ bool number_read_integer(struct bytes text, int64_t *out) {
     return true;
 }
 
-bool number_read_float(struct bytes text, long double *out) {
-    char copy[NUMBER_FLOAT_SIZE];
-    if (text.length == 0 || text.length >= sizeof(copy) || strchr(" \t\n\v\f\r", text.data[0]) != NULL)
+// A copy that ends in NUL, as the C library wants it. False if it cannot be a number.
+static bool copy_text(struct bytes text, char copy[NUMBER_FLOAT_SIZE]) {
+    if (text.length == 0 || text.length >= NUMBER_FLOAT_SIZE || strchr(" \t\n\v\f\r", text.data[0]) != NULL)
         return false;
     memcpy(copy, text.data, text.length);
     copy[text.length] = '\0';
+    return true;
+}
+
+bool number_read_float(struct bytes text, long double *out) {
+    char copy[NUMBER_FLOAT_SIZE];
     char *end = NULL;
+    if (!copy_text(text, copy))
+        return false;
     errno = 0;
     long double value = strtold(copy, &end);
+    if (end != copy + text.length || isnan(value))
+        return false;
+    if (errno == ERANGE && (isinf(value) || value == 0))
+        return false;
+    *out = value;
+    return true;
+}
+
+// Most scores are short integers, which need no library.
+static bool read_short_integer(struct bytes text, double *out) {
+    enum { EXACT_DIGITS = 15 };
+    int64_t value = 0;
+    if (text.length > EXACT_DIGITS || !number_read_integer(text, &value))
+        return false;
+    *out = (double)value;
+    return true;
+}
+
+bool number_read_double(struct bytes text, double *out) {
+    char copy[NUMBER_FLOAT_SIZE];
+    char *end = NULL;
+    if (read_short_integer(text, out))
+        return true;
+    if (!copy_text(text, copy))
+        return false;
+    errno = 0;
+    double value = strtod(copy, &end);
     if (end != copy + text.length || isnan(value))
         return false;
     if (errno == ERANGE && (isinf(value) || value == 0))
@@ -90,16 +124,13 @@ size_t number_write_float(char out[NUMBER_FLOAT_SIZE], long double value) {
 }
 
 size_t number_write_double(char out[NUMBER_FLOAT_SIZE], double value) {
+    const double most = 1e17; // with as many digits as are written
     if (isinf(value))
         return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "%s", value > 0 ? "inf" : "-inf");
     if (isnan(value))
         return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "nan");
-    int length = 0;
-    // 15 digits are what every normal double keeps; a subnormal one has fewer.
-    for (int digits = isnormal(value) || value == 0 ? 15 : 1; digits <= 17; digits++) {
-        length = snprintf(out, NUMBER_FLOAT_SIZE, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
-            break;
-    }
-    return (size_t)length;
+    bool is_integer = value > -most && value < most && value == (double)(int64_t)value;
+    if (is_integer && (value != 0 || !signbit(value)))
+        return number_write_integer(out, (int64_t)value);
+    return (size_t)snprintf(out, NUMBER_FLOAT_SIZE, "%.17g", value);
 }
