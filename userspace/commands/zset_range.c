@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Walking over ranges. Uses: arguments, zset_value, store/collection.
+#include "commands/zset_range.h"
+
+#include "base/buffer.h"
+#include "commands/arguments.h"
+
+// --- Stepping ---
+
+static bool step(struct zset_walk *walk, bool backwards, struct bytes *sub_key, struct bytes *value) {
+    return backwards ? collection_iterator_previous(walk->iterator, sub_key, value)
+                     : collection_iterator_next(walk->iterator, sub_key, value);
+}
+
+// The next entry, in or out of the range.
+static bool next_element(struct zset_walk *walk, struct zset_element *element) {
+    struct bytes sub_key;
+    struct bytes value;
+    if (!step(walk, walk->range.is_reverse, &sub_key, &value))
+        return false;
+    bool is_whole = walk->range.kind == ZSET_BY_LEX ? zset_decode_member(sub_key, value, element)
+                                                    : zset_decode_score(sub_key, element);
+    walk->is_damaged = !is_whole;
+    return is_whole;
+}
+
+// --- By rank ---
+
+static int64_t rank_from_zero(int64_t rank, uint64_t size) {
+    if (rank >= 0)
+        return rank;
+    return rank + (int64_t)size;
+}
+
+bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size) {
+    range->start = rank_from_zero(range->start, size);
+    range->stop = rank_from_zero(range->stop, size);
+    if (range->start < 0)
+        range->start = 0;
+    if (range->stop >= (int64_t)size)
+        range->stop = (int64_t)size - 1;
+    return range->start <= range->stop;
+}
+
+static void seek_end(struct zset_walk *walk, bool last) {
+    if (last)
+        collection_iterator_seek_last(walk->iterator);
+    else
+        collection_iterator_seek(walk->iterator, (struct bytes){0});
+}
+
+static bool skip(struct zset_walk *walk, bool backwards, uint64_t count, struct bytes *sub_key) {
+    struct bytes value;
+    for (; count != 0; count--) {
+        if (!step(walk, backwards, sub_key, &value))
+            return false;
+    }
+    return true;
+}
+
+// Comes from the other end, and turns round at the first element of the range.
+static void seek_rank_from_behind(struct zset_walk *walk, uint64_t size) {
+    bool backwards = walk->range.is_reverse;
+    struct buffer first = {0};
+    struct bytes sub_key = {0};
+    seek_end(walk, !backwards);
+    if (skip(walk, !backwards, size - (uint64_t)walk->range.start, &sub_key)) {
+        buffer_append(&first, sub_key);
+        if (backwards)
+            collection_iterator_seek_back(walk->iterator, buffer_bytes(&first));
+        else
+            collection_iterator_seek(walk->iterator, buffer_bytes(&first));
+    } else {
+        walk->is_damaged = true;
+    }
+    buffer_release(&first);
+}
+
+static void seek_rank(struct zset_walk *walk, uint64_t size) {
+    struct bytes sub_key;
+    uint64_t start = (uint64_t)walk->range.start;
+    walk->left = (uint64_t)(walk->range.stop - walk->range.start) + 1;
+    if (start > size / 2) {
+        seek_rank_from_behind(walk, size);
+        return;
+    }
+    seek_end(walk, walk->range.is_reverse);
+    walk->is_damaged = !skip(walk, walk->range.is_reverse, start, &sub_key);
+}
+
+// --- By score ---
+
+static bool is_below_score(const struct zset_bound *min, double score) {
+    return score < min->score || (min->is_excluded && score == min->score);
+}
+
+static bool is_above_score(const struct zset_bound *max, double score) {
+    return score > max->score || (max->is_excluded && score == max->score);
+}
+
+// Where the elements of this score begin, or what is behind them.
+static void score_edge(double score, bool behind, char out[ENCODED_DOUBLE_SIZE]) {
+    encode_double(out, score);
+    if (score == 0) // Kvrocks may have stored a -0, whose place is right before that of 0
+        encode_double(out, behind ? 0.0 : -0.0);
+    for (size_t at = ENCODED_DOUBLE_SIZE; behind && at-- != 0;) {
+        out[at] = (char)(out[at] + 1);
+        if (out[at] != 0)
+            break;
+    }
+}
+
+static void seek_score(struct zset_walk *walk) {
+    char edge[ENCODED_DOUBLE_SIZE];
+    if (walk->range.is_reverse) {
+        score_edge(walk->range.max.score, !walk->range.max.is_excluded, edge);
+        collection_iterator_seek_back(walk->iterator, (struct bytes){edge, sizeof(edge)});
+    } else {
+        score_edge(walk->range.min.score, walk->range.min.is_excluded, edge);
+        collection_iterator_seek(walk->iterator, (struct bytes){edge, sizeof(edge)});
+    }
+}
+
+// --- By member ---
+
+static bool is_below_member(const struct zset_bound *min, struct bytes member) {
+    if (min->place != ZSET_PLACE_MEMBER)
+        return min->place == ZSET_PLACE_GREATEST;
+    int order = bytes_compare(member, min->member);
+    return order < 0 || (min->is_excluded && order == 0);
+}
+
+static bool is_above_member(const struct zset_bound *max, struct bytes member) {
+    if (max->place != ZSET_PLACE_MEMBER)
+        return max->place == ZSET_PLACE_LEAST;
+    int order = bytes_compare(member, max->member);
+    return order > 0 || (max->is_excluded && order == 0);
+}
+
+static void seek_member(struct zset_walk *walk) {
+    const struct zset_range *range = &walk->range;
+    if (range->is_reverse && range->max.place != ZSET_PLACE_MEMBER)
+        collection_iterator_seek_last(walk->iterator);
+    else if (range->is_reverse)
+        collection_iterator_seek_back(walk->iterator, range->max.member);
+    else
+        collection_iterator_seek(walk->iterator, range->min.member); // empty for "-"
+}
+
+// --- All ---
+
+static bool is_below(const struct zset_range *range, const struct zset_element *element) {
+    if (range->kind == ZSET_BY_RANK)
+        return false;
+    return range->kind == ZSET_BY_SCORE ? is_below_score(&range->min, element->score)
+                                        : is_below_member(&range->min, element->member);
+}
+
+static bool is_above(const struct zset_range *range, const struct zset_element *element) {
+    if (range->kind == ZSET_BY_RANK)
+        return false;
+    return range->kind == ZSET_BY_SCORE ? is_above_score(&range->max, element->score)
+                                        : is_above_member(&range->max, element->member);
+}
+
+static bool is_empty(struct zset_range *range, uint64_t size) {
+    if (range->kind == ZSET_BY_RANK)
+        return !zset_range_resolve_ranks(range, size);
+    if (range->offset < 0 || (uint64_t)range->offset >= size)
+        return true;
+    if (range->kind == ZSET_BY_SCORE)
+        return range->min.score > range->max.score;
+    return range->min.place == ZSET_PLACE_GREATEST || range->max.place == ZSET_PLACE_LEAST;
+}
+
+// Seeks lead to an excluded bound as well: the first element within the range is what counts.
+static bool enter(struct zset_walk *walk, struct zset_element *element) {
+    const struct zset_range *range = &walk->range;
+    while (next_element(walk, element)) {
+        walk->has_entered =
+            walk->has_entered || !(range->is_reverse ? is_above(range, element) : is_below(range, element));
+        if (walk->has_entered)
+            return true;
+    }
+    return false;
+}
+
+static bool is_over(const struct zset_walk *walk, const struct zset_element *element) {
+    return walk->range.is_reverse ? is_below(&walk->range, element) : is_above(&walk->range, element);
+}
+
+void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
+    *walk = (struct zset_walk){.range = *range};
+    if (is_empty(&walk->range, set->metadata.size))
+        return;
+    walk->iterator =
+        collection_iterator_open(set, range->kind == ZSET_BY_LEX ? FAMILY_DEFAULT : FAMILY_ZSET_SCORE);
+    walk->left = range->limit < 0 ? UINT64_MAX : (uint64_t)range->limit;
+    if (range->kind == ZSET_BY_RANK)
+        seek_rank(walk, set->metadata.size);
+    else if (range->kind == ZSET_BY_SCORE)
+        seek_score(walk);
+    else
+        seek_member(walk);
+}
+
+bool zset_walk_next(struct zset_walk *walk, struct zset_element *element) {
+    if (walk->left == 0 || walk->iterator == NULL || walk->is_damaged)
+        return false;
+    while (enter(walk, element) && !is_over(walk, element)) {
+        if (walk->range.offset == 0) {
+            walk->left--;
+            return true;
+        }
+        walk->range.offset--;
+    }
+    walk->is_damaged = walk->is_damaged || walk->range.kind == ZSET_BY_RANK; // less than the size says
+    walk->left = 0;
+    return false;
+}
+
+bool zset_walk_close(struct zset_walk *walk, struct command_context *context, struct output_mark before) {
+    enum store_status status = STORE_OK;
+    if (walk->iterator != NULL) {
+        status = collection_iterator_status(walk->iterator);
+        collection_iterator_close(walk->iterator);
+        walk->iterator = NULL;
+    }
+    if (status == STORE_OK && !walk->is_damaged)
+        return true;
+    output_truncate(&context->reply->output, before);
+    if (status == STORE_OK)
+        zset_reply_damaged(context);
+    else
+        reply_store_error(context, status);
+    return false;
+}

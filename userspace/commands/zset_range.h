@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A range of a sorted set, by rank, score or member, and a walk over it in either direction. Ranges by score
+// and by member seek to where they begin. Ranks are not stored: one is found by walking to it from the nearer
+// end. May use: base, store/collection, server/command, zset_value.
+#ifndef KVFENCE_COMMANDS_ZSET_RANGE_H
+#define KVFENCE_COMMANDS_ZSET_RANGE_H
+
+#include "commands/zset_value.h"
+
+enum zset_range_kind { ZSET_BY_RANK, ZSET_BY_SCORE, ZSET_BY_LEX };
+
+enum zset_place { ZSET_PLACE_MEMBER, ZSET_PLACE_LEAST, ZSET_PLACE_GREATEST };
+
+struct zset_bound {
+    double score;          // by score
+    enum zset_place place; // by member: "-" and "+" are the least and the greatest
+    struct bytes member;
+    bool is_excluded;
+};
+
+struct zset_range {
+    enum zset_range_kind kind;
+    bool is_reverse;
+    int64_t start, stop;        // by rank, in the direction of the walk; negative: from the end of it
+    struct zset_bound min, max; // by score and by member
+    int64_t offset, limit;      // not by rank; a negative limit: none
+};
+
+// Reads the two bounds as range->kind says: the lower first, or the first rank. False: the error reply has
+// been written.
+bool zset_range_read(struct command_context *context, size_t min, size_t max, struct zset_range *range);
+
+// Resolves the ranks against the size: false if there are none in the range, else they count from 0.
+bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size);
+
+struct zset_walk {
+    struct zset_range range;
+    struct collection_iterator *iterator; // NULL: the range is empty
+    uint64_t left;                        // elements at most
+    bool has_entered;                     // is in the range or behind it
+    bool is_damaged;
+};
+
+// Stage nothing until zset_walk_close().
+void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range);
+// False at the end, or on an error, which closing tells. The element is valid until the next call.
+bool zset_walk_next(struct zset_walk *walk, struct zset_element *element);
+// False: everything that was replied since `before` is replaced by the error.
+bool zset_walk_close(struct zset_walk *walk, struct command_context *context, struct output_mark before);
+
+#endif

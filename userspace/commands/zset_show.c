@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ranges answered, counted and stored: ZRANGE and the commands of one kind of range each, ZRANGESTORE, ZCOUNT
+// ZLEXCOUNT. Uses: arguments, collection_value, zset_range, zset_store.
+#include "commands/arguments.h"
+#include "commands/collection_value.h"
+#include "commands/handlers.h"
+#include "commands/zset_range.h"
+#include "commands/zset_store.h"
+
+// --- Arguments ---
+
+enum { DIRECTION_IS_GIVEN = 1, KIND_IS_GIVEN = 2, IS_STORED = 4 };
+
+// A command of this family: which key, and what its name has decided already.
+struct request {
+    size_t key; // argument; the bounds follow it
+    unsigned given;
+    struct zset_range range;
+    bool with_scores;
+};
+
+static bool read_kind(const struct command_context *context, size_t index, struct request *request) {
+    if (argument_is(context, index, "BYLEX"))
+        request->range.kind = ZSET_BY_LEX;
+    else if (argument_is(context, index, "BYSCORE"))
+        request->range.kind = ZSET_BY_SCORE;
+    else
+        return false;
+    request->given |= KIND_IS_GIVEN;
+    return true;
+}
+
+static bool read_limit(struct command_context *context, size_t index, struct request *request) {
+    return argument_integer(context, index + 1, &request->range.offset) &&
+           argument_integer(context, index + 2, &request->range.limit);
+}
+
+static bool read_options(struct command_context *context, struct request *request) {
+    for (size_t i = request->key + 3; i < context->count; i++) {
+        if ((request->given & IS_STORED) == 0 && argument_is(context, i, "WITHSCORES")) {
+            request->with_scores = true;
+        } else if (argument_is(context, i, "LIMIT") && i + 2 < context->count) {
+            if (!read_limit(context, i, request))
+                return false;
+            i += 2;
+        } else if ((request->given & DIRECTION_IS_GIVEN) == 0 && argument_is(context, i, "REV")) {
+            request->range.is_reverse = true;
+            request->given |= DIRECTION_IS_GIVEN;
+        } else if ((request->given & KIND_IS_GIVEN) != 0 || !read_kind(context, i, request)) {
+            reply_syntax_error(context);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_request(struct command_context *context, struct request *request) {
+    const char *error = NULL;
+    struct zset_range *range = &request->range;
+    range->limit = -1;
+    if (!read_options(context, request))
+        return false;
+    if (range->limit != -1 && range->kind == ZSET_BY_RANK)
+        error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+    else if (request->with_scores && range->kind == ZSET_BY_LEX)
+        error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
+    if (error != NULL) {
+        reply_error(context->reply, error);
+        return false;
+    }
+    if (range->kind == ZSET_BY_RANK)
+        range->offset = 0;
+    bool upper_first = range->is_reverse && range->kind != ZSET_BY_RANK;
+    return zset_range_read(context, request->key + 1 + upper_first, request->key + 2 - upper_first, range);
+}
+
+// --- Answering ---
+
+// How many there are is known beforehand.
+static void reply_ranks(struct command_context *context, const struct collection *set,
+                        const struct request *request) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct zset_range range = request->range;
+    struct zset_walk walk;
+    struct zset_element element;
+    if (!zset_range_resolve_ranks(&range, set->metadata.size)) {
+        reply_array(context->reply, 0);
+        return;
+    }
+    uint64_t count = (uint64_t)(range.stop - range.start) + 1;
+    reply_array(context->reply, count * zset_reply_width(context->reply, request->with_scores));
+    zset_walk_open(&walk, set, &range);
+    while (zset_walk_next(&walk, &element))
+        zset_reply_element(context->reply, &element, request->with_scores);
+    (void)zset_walk_close(&walk, context, before);
+}
+
+static void reply_elements(struct command_context *context, const struct collection *set,
+                           const struct request *request) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct zset_walk walk;
+    struct zset_element element;
+    size_t count = 0;
+    struct output_block *header = reply_deferred_begin(context->reply);
+    zset_walk_open(&walk, set, &request->range);
+    for (; zset_walk_next(&walk, &element); count++)
+        zset_reply_element(context->reply, &element, request->with_scores);
+    reply_array_end(context->reply, header, count * zset_reply_width(context->reply, request->with_scores));
+    (void)zset_walk_close(&walk, context, before);
+}
+
+static void show(struct command_context *context, unsigned given, enum zset_range_kind kind, bool reverse) {
+    struct collection set;
+    struct request request = {.key = 1, .given = given, .range = {.kind = kind, .is_reverse = reverse}};
+    if (!read_request(context, &request))
+        return;
+    enum collection_status status = collection_read(context, request.key, VALUE_ZSET, &set);
+    if (status == COLLECTION_MISSING)
+        reply_array(context->reply, 0);
+    else if (status == COLLECTION_FOUND && request.range.kind == ZSET_BY_RANK)
+        reply_ranks(context, &set, &request);
+    else if (status == COLLECTION_FOUND)
+        reply_elements(context, &set, &request);
+}
+
+void command_zrange(struct command_context *context) {
+    show(context, 0, ZSET_BY_RANK, false);
+}
+
+void command_zrevrange(struct command_context *context) {
+    show(context, DIRECTION_IS_GIVEN | KIND_IS_GIVEN, ZSET_BY_RANK, true);
+}
+
+void command_zrangebyscore(struct command_context *context) {
+    show(context, DIRECTION_IS_GIVEN | KIND_IS_GIVEN, ZSET_BY_SCORE, false);
+}
+
+void command_zrevrangebyscore(struct command_context *context) {
+    show(context, DIRECTION_IS_GIVEN | KIND_IS_GIVEN, ZSET_BY_SCORE, true);
+}
+
+void command_zrangebylex(struct command_context *context) {
+    show(context, DIRECTION_IS_GIVEN | KIND_IS_GIVEN, ZSET_BY_LEX, false);
+}
+
+void command_zrevrangebylex(struct command_context *context) {
+    show(context, DIRECTION_IS_GIVEN | KIND_IS_GIVEN, ZSET_BY_LEX, true);
+}
+
+// --- Storing ---
+
+void command_zrangestore(struct command_context *context) {
+    struct collection set;
+    struct request request = {.key = 2, .given = IS_STORED, .range = {.kind = ZSET_BY_RANK}};
+    struct zset_elements found = {0};
+    if (!read_request(context, &request))
+        return;
+    enum collection_status status = collection_read(context, request.key, VALUE_ZSET, &set);
+    if (status == COLLECTION_MISSING ||
+        (status == COLLECTION_FOUND && zset_gather(context, &set, &request.range, &found)))
+        zset_store(context, 1, &found);
+    zset_elements_release(&found);
+}
+
+// --- Counting ---
+
+static void reply_count(struct command_context *context, enum zset_range_kind kind) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct collection set;
+    struct zset_range range = {.kind = kind, .limit = -1};
+    struct zset_walk walk;
+    struct zset_element element;
+    int64_t count = 0;
+    if (!zset_range_read(context, 2, 3, &range))
+        return;
+    enum collection_status status = collection_read(context, 1, VALUE_ZSET, &set);
+    if (status == COLLECTION_FAILED)
+        return;
+    if (status == COLLECTION_FOUND) {
+        zset_walk_open(&walk, &set, &range);
+        while (zset_walk_next(&walk, &element))
+            count++;
+        if (!zset_walk_close(&walk, context, before))
+            return;
+    }
+    reply_integer(context->reply, count);
+}
+
+void command_zcount(struct command_context *context) {
+    reply_count(context, ZSET_BY_SCORE);
+}
+
+void command_zlexcount(struct command_context *context) {
+    reply_count(context, ZSET_BY_LEX);
+}
