@@ -88,7 +88,8 @@ static void a_refused_transaction_is_one_error_and_changes_nothing(void **state)
     redisFree(connection);
 }
 
-// One that changes something when "key" holds a string, for each write command of the table.
+// One that changes something when "key" holds a string and "sorted" a sorted set, for each write command of
+// the table.
 static const char *const samples[] = {
     "APPEND key x",
     "BITFIELD key SET u8 0 1",
@@ -123,6 +124,19 @@ static const char *const samples[] = {
     "SETNX x 1",
     "SETRANGE key 2 x",
     "UNLINK key",
+    "ZADD sorted 4 d",
+    "ZDIFFSTORE other 1 sorted",
+    "ZINCRBY sorted 1 a",
+    "ZINTERSTORE other 1 sorted",
+    "ZMPOP 1 sorted MIN",
+    "ZPOPMAX sorted",
+    "ZPOPMIN sorted",
+    "ZRANGESTORE other sorted 0 -1",
+    "ZREM sorted a",
+    "ZREMRANGEBYLEX sorted - +",
+    "ZREMRANGEBYRANK sorted 0 -1",
+    "ZREMRANGEBYSCORE sorted 0 9",
+    "ZUNIONSTORE other 1 sorted",
 };
 
 static bool is_sample_of(const char *sample, const char *name) {
@@ -159,6 +173,7 @@ static void every_write_command_is_refused_and_changes_nothing(void **state) {
     expect_text(connection, "OK", "SET key value");
     expect_text(connection, "OK", "SET counter 1");
     expect_text(connection, "OK", "SET expiring value EX 1000");
+    expect_integer(connection, 3, "ZADD sorted 1 a 2 b 3 c");
     uint64_t sequence = store_latest_sequence(gated->inner.server->store);
     atomic_store(&gated->gates.at_commit, "READONLY master lease expired");
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)

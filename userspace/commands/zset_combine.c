@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ZUNION ZINTER ZDIFF, their STORE forms, ZINTERCARD. Uses: arguments, zset_algebra, zset_store.
+#include "base/number.h"
+#include "commands/arguments.h"
+#include "commands/handlers.h"
+#include "commands/zset_algebra.h"
+#include "commands/zset_store.h"
+
+// --- Arguments ---
+
+// Which options a command knows.
+enum { KNOWS_WEIGHTS = 1, KNOWS_SCORES = 2, KNOWS_LIMIT = 4 };
+
+struct combination {
+    struct zset_algebra algebra;
+    unsigned known;
+    size_t number; // argument: how many keys follow it
+    bool with_scores;
+    uint64_t limit; // 0: none
+};
+
+static bool count_keys(struct command_context *context, size_t number, size_t *count) {
+    int64_t keys = 0;
+    if (!argument_integer(context, number, &keys))
+        return false;
+    if (keys < 1) {
+        reply_error_format(context->reply, "ERR at least 1 input key is needed for '%s' command",
+                           context->command->name);
+        return false;
+    }
+    *count = (size_t)keys;
+    if (*count <= context->count - number - 1)
+        return true;
+    reply_syntax_error(context);
+    return false;
+}
+
+static bool read_weights(struct command_context *context, size_t first, struct combination *combination) {
+    for (size_t i = 0; i < combination->algebra.count; i++) {
+        double weight = 0;
+        if (!number_read_double(context->arguments[first + i], &weight)) {
+            reply_error(context->reply, "ERR weight value is not a float");
+            return false;
+        }
+        zset_algebra_weigh(&combination->algebra, i, weight);
+    }
+    return true;
+}
+
+static bool read_aggregate(struct command_context *context, size_t index, struct combination *combination) {
+    static const char *const words[] = {[ZSET_SUM] = "SUM", [ZSET_MINIMUM] = "MIN", [ZSET_MAXIMUM] = "MAX"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (argument_is(context, index, words[i])) {
+            combination->algebra.aggregate = (enum zset_aggregate)i;
+            return true;
+        }
+    }
+    reply_syntax_error(context);
+    return false;
+}
+
+static bool read_limit(struct command_context *context, size_t index, struct combination *combination) {
+    int64_t limit = 0;
+    if (!argument_integer_or(context, index, &limit, "ERR LIMIT can't be negative"))
+        return false;
+    combination->limit = (uint64_t)limit;
+    if (limit >= 0)
+        return true;
+    reply_error(context->reply, "ERR LIMIT can't be negative");
+    return false;
+}
+
+// The option at *index, which is moved behind it. False: the error reply has been written.
+static bool read_option(struct command_context *context, size_t *index, struct combination *combination) {
+    unsigned known = combination->known;
+    size_t at = *index;
+    size_t behind = context->count - at - 1;
+    size_t weights = combination->algebra.count;
+    *index += 2;
+    if ((known & KNOWS_WEIGHTS) != 0 && behind >= weights && argument_is(context, at, "WEIGHTS")) {
+        *index = at + 1 + weights;
+        return read_weights(context, at + 1, combination);
+    }
+    if ((known & KNOWS_WEIGHTS) != 0 && behind >= 1 && argument_is(context, at, "AGGREGATE"))
+        return read_aggregate(context, at + 1, combination);
+    if ((known & KNOWS_LIMIT) != 0 && behind >= 1 && argument_is(context, at, "LIMIT"))
+        return read_limit(context, at + 1, combination);
+    *index = at + 1;
+    combination->with_scores = (known & KNOWS_SCORES) != 0 && argument_is(context, at, "WITHSCORES");
+    if (!combination->with_scores)
+        reply_syntax_error(context);
+    return combination->with_scores;
+}
+
+// End it with end() if it returns true.
+static bool begin(struct command_context *context, size_t number, unsigned known,
+                  struct combination *combination) {
+    size_t count = 0;
+    *combination = (struct combination){.known = known, .number = number};
+    if (!count_keys(context, number, &count))
+        return false;
+    bool is_read = zset_algebra_open(&combination->algebra, context, number + 1, count);
+    for (size_t i = number + 1 + count; is_read && i < context->count;)
+        is_read = read_option(context, &i, combination);
+    if (!is_read)
+        zset_algebra_close(&combination->algebra);
+    return is_read;
+}
+
+// --- Results ---
+
+static bool hold(void *context, const struct zset_element *element) {
+    zset_elements_add(context, element);
+    return true;
+}
+
+// False: the error reply has been written.
+static bool run(struct command_context *context, struct combination *combination, zset_operation *operation,
+                zset_element_function *function, void *result) {
+    if (operation != zset_subtract)
+        zset_algebra_order(&combination->algebra);
+    enum store_status status = operation(&combination->algebra, function, result);
+    if (status != STORE_OK)
+        reply_store_error(context, status);
+    else if (combination->algebra.is_damaged)
+        zset_reply_damaged(context);
+    return status == STORE_OK && !combination->algebra.is_damaged;
+}
+
+static void reply_combined(struct command_context *context, unsigned known, zset_operation *operation) {
+    struct combination combination;
+    struct zset_elements found = {0};
+    if (!begin(context, 1, known, &combination))
+        return;
+    if (run(context, &combination, operation, hold, &found)) {
+        zset_elements_sort(&found);
+        reply_array(context->reply, found.count * zset_reply_width(context->reply, combination.with_scores));
+        for (size_t i = 0; i < found.count; i++) {
+            struct zset_element element = zset_elements_at(&found, i);
+            zset_reply_element(context->reply, &element, combination.with_scores);
+        }
+    }
+    zset_elements_release(&found);
+    zset_algebra_close(&combination.algebra);
+}
+
+static void store_combined(struct command_context *context, unsigned known, zset_operation *operation) {
+    struct combination combination;
+    struct zset_elements found = {0};
+    if (!begin(context, 2, known, &combination))
+        return;
+    if (run(context, &combination, operation, hold, &found))
+        zset_store(context, 1, &found);
+    zset_elements_release(&found);
+    zset_algebra_close(&combination.algebra);
+}
+
+void command_zunion(struct command_context *context) {
+    reply_combined(context, KNOWS_WEIGHTS | KNOWS_SCORES, zset_unite);
+}
+
+void command_zinter(struct command_context *context) {
+    reply_combined(context, KNOWS_WEIGHTS | KNOWS_SCORES, zset_intersect);
+}
+
+void command_zdiff(struct command_context *context) {
+    reply_combined(context, KNOWS_SCORES, zset_subtract);
+}
+
+void command_zunionstore(struct command_context *context) {
+    store_combined(context, KNOWS_WEIGHTS, zset_unite);
+}
+
+void command_zinterstore(struct command_context *context) {
+    store_combined(context, KNOWS_WEIGHTS, zset_intersect);
+}
+
+void command_zdiffstore(struct command_context *context) {
+    store_combined(context, 0, zset_subtract);
+}
+
+// --- Counting ---
+
+struct member_count {
+    uint64_t count, limit;
+};
+
+static bool count_one(void *context, const struct zset_element *element) {
+    (void)element;
+    struct member_count *members = context;
+    members->count++;
+    return members->count != members->limit;
+}
+
+void command_zintercard(struct command_context *context) {
+    struct combination combination;
+    if (!begin(context, 1, KNOWS_LIMIT, &combination))
+        return;
+    struct member_count members = {.limit = combination.limit};
+    if (run(context, &combination, zset_intersect, count_one, &members))
+        reply_integer(context->reply, (int64_t)members.count);
+    zset_algebra_close(&combination.algebra);
+}
