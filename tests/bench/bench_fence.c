@@ -78,8 +78,10 @@ static void note(unsigned *best, unsigned duration) {
 }
 
 static void run_measure(int program, const struct frame *frame, unsigned *best) {
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes, .data_size_in = (__u32)frame->length,
-                .repeat = REPEAT);
+    struct bpf_test_run_opts options = {.sz = sizeof(options),
+                                        .data_in = frame->bytes,
+                                        .data_size_in = (__u32)frame->length,
+                                        .repeat = REPEAT};
     must(bpf_prog_test_run_opts(program, &options) == 0, "BPF_PROG_TEST_RUN");
     note(best, options.duration);
 }

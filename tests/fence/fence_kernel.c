@@ -142,8 +142,8 @@ static enum fence_outcome outcome_of(enum fence_hook hook, int value) {
 
 struct fence_run fence_kernel_run(const struct fence_kernel *kernel, enum fence_hook hook, const void *frame,
                                   size_t length, unsigned repeat) {
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (__u32)length,
-                .repeat = (int)repeat);
+    struct bpf_test_run_opts options = {
+        .sz = sizeof(options), .data_in = frame, .data_size_in = (__u32)length, .repeat = (int)repeat};
     if (bpf_prog_test_run_opts(fence_kernel_program(kernel, hook), &options) != 0)
         return (struct fence_run){.error = errno};
     return (struct fence_run){.outcome = outcome_of(hook, (int)options.retval),

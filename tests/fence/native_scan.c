@@ -56,11 +56,11 @@ static bool same(const struct native_scan *left, const struct native_scan *right
            memcmp(&left->command, &right->command, sizeof(left->command)) == 0;
 }
 
-struct native_scan native_scan(const void *bytes, size_t length) {
-    struct payload payload = {.bytes = bytes, .length = length};
-    struct native_scan outcome = scan_from(payload, 0);
+struct native_scan native_scan(const void *payload, size_t length) {
+    struct payload bytes = {.bytes = payload, .length = length};
+    struct native_scan outcome = scan_from(bytes, 0);
     if (length >= FENCE_NEAR) {
-        struct native_scan other = scan_from(payload, FENCE_NEAR);
+        struct native_scan other = scan_from(bytes, FENCE_NEAR);
         if (!same(&outcome, &other))
             abort();
     }

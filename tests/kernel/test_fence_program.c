@@ -184,8 +184,9 @@ static void test_the_lease_of_one_port_does_not_touch_another(void **state) {
     fence_kernel_set_lease(kernel, FRAME_PORT, valid);
     fence_kernel_set_lease(kernel, FRAME_PORT + 1, expired_lease());
     for (int hook = FENCE_HOOK_XDP; hook <= FENCE_HOOK_TC; hook++) {
-        for (uint16_t port = FRAME_PORT; port <= FRAME_PORT + 1; port++) {
-            frame_build(&frame, &(struct frame_shape){.port = port}, SET_COMMAND, strlen(SET_COMMAND));
+        for (int port = FRAME_PORT; port <= FRAME_PORT + 1; port++) {
+            frame_build(&frame, &(struct frame_shape){.port = (uint16_t)port}, SET_COMMAND,
+                        strlen(SET_COMMAND));
             struct fence_run run =
                 fence_kernel_run(kernel, (enum fence_hook)hook, frame.bytes, frame.length, 1);
             assert_int_equal(run.outcome, port == FRAME_PORT ? FENCE_OUTCOME_PASS : FENCE_OUTCOME_DROP);
@@ -337,14 +338,14 @@ static void test_drops_are_counted_where_nobody_listens(void **state) {
 // Counters have room for so many ports; beyond them a port is fenced all the same.
 static void test_a_port_without_room_for_counters_is_fenced(void **state) {
     struct fence_kernel *kernel = *state;
-    for (uint16_t port = 10000; port < 10000 + FENCE_STATS_PORTS + 50; port++) {
-        fence_kernel_set_lease(kernel, port, expired_lease());
-        frame_build(&frame, &(struct frame_shape){.port = port}, SET_COMMAND, strlen(SET_COMMAND));
+    for (int port = 10000; port < 10000 + FENCE_STATS_PORTS + 50; port++) {
+        fence_kernel_set_lease(kernel, (__u16)port, expired_lease());
+        frame_build(&frame, &(struct frame_shape){.port = (uint16_t)port}, SET_COMMAND, strlen(SET_COMMAND));
         struct fence_run run = fence_kernel_run(kernel, FENCE_HOOK_XDP, frame.bytes, frame.length, 1);
         assert_int_equal(run.outcome, FENCE_OUTCOME_DROP);
     }
-    for (uint16_t port = 10000; port < 10000 + FENCE_STATS_PORTS + 50; port++)
-        fence_kernel_forget_stats(kernel, port);
+    for (int port = 10000; port < 10000 + FENCE_STATS_PORTS + 50; port++)
+        fence_kernel_forget_stats(kernel, (__u16)port);
 }
 
 // --- Maps ---

@@ -58,7 +58,8 @@ static void put(struct stream *stream, const char *bytes, size_t length) {
 
 static void put_number(struct stream *stream, char kind, size_t number) {
     char line[32];
-    put(stream, line, (size_t)snprintf(line, sizeof(line), "%c%zu\r\n", kind, number));
+    int length = snprintf(line, sizeof(line), "%c%zu\r\n", kind, number);
+    put(stream, line, (size_t)length);
 }
 
 static void put_word(struct stream *stream, const char *word, size_t length) {
