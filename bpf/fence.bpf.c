@@ -104,11 +104,13 @@ FENCE_INLINE __u32 fence_ifindex(void *context, int hook) {
 
 FENCE_INLINE bool fence_scan_load(const struct fence_scan *scan, void *packet, int source, __u32 offset,
                                   void *to, __u32 size) {
-    // The verifier must see the bounds, which the compiler knows and would drop.
-    asm volatile("" : "+r"(size));
-    if (size == 0 || size > FENCE_WINDOW)
+    // The verifier must see the bounds, which the compiler knows and would drop; that of Linux 6.1 does not
+    // learn from a comparison with 0.
+    __u32 last = size - 1;
+    asm volatile("" : "+r"(last));
+    if (last >= FENCE_WINDOW)
         return false;
-    return fence_load_bytes(packet, source, scan->payload_offset + offset, to, size) == 0;
+    return fence_load_bytes(packet, source, scan->payload_offset + offset, to, last + 1) == 0;
 }
 
 FENCE_INLINE struct fence_cached_command *fence_cache_place(struct fence_scratch *scratch,
@@ -128,10 +130,11 @@ FENCE_ON_ITS_OWN int fence_fill_cache(struct fence_cached_command *cached,
                                       const struct fence_command_name *name, __u64 now_ns) {
     if (cached == NULL || name == NULL)
         return 0;
-    const struct fence_command *found = bpf_map_lookup_elem(&fence_commands, name);
+    const struct fence_command_name key = *name; // Linux 6.1 takes keys from the stack only
+    const struct fence_command *found = bpf_map_lookup_elem(&fence_commands, &key);
     cached->command.kind = found == NULL ? FENCE_COMMAND_UNKNOWN : found->kind;
     cached->command.reads_up_to = found == NULL ? 0 : found->reads_up_to;
-    __builtin_memcpy(cached->name, name, sizeof(cached->name));
+    __builtin_memcpy(cached->name, &key, sizeof(cached->name));
     cached->until_ns = now_ns + FENCE_CACHE_NS;
     return 0;
 }
