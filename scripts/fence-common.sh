@@ -53,7 +53,8 @@ need_tools() {
     done
 }
 
-# One load or unload at a time on this machine. The lock ends with this shell; commands it starts do not inherit it.
+# One load or unload at a time on this machine. The lock ends with this shell and with the commands that it has started:
+# a step that outlives its script, because that was killed, keeps others out until it is done.
 take_lock() {
     local file=${FENCE_LOCK_FILE:-/run/lock/kvfence-fence.lock} seconds=${FENCE_LOCK_SECONDS:-30}
     mkdir -p "${file%/*}" 2>/dev/null

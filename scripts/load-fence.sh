@@ -41,6 +41,7 @@ parse_options() {
             --replace) replace=yes && shift && continue ;;
             -h | --help) usage && exit 0 ;;
         esac
+        [[ $1 == @(--iface|--hook|--xdp-mode|--group|--pin-dir|--object) ]] || unknown_option "$1"
         need_value "$1" $#
         case $1 in
             --iface) interfaces+=("$2") ;;
@@ -49,7 +50,6 @@ parse_options() {
             --group) group=$2 ;;
             --pin-dir) set_pin_dir "$2" ;;
             --object) object=$2 ;;
-            *) unknown_option "$1" ;;
         esac
         shift 2
     done

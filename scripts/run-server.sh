@@ -30,12 +30,14 @@ load_fence() {
 explain() { # DIRECTORY PORT
     cat <<TEXT
 
-kvfenced keeps its data and kvfence.conf in $1 and listens on port $2; Ctrl-C stops it. In another terminal:
+kvfenced keeps its data and kvfence.conf in $1 and listens on port $2; Ctrl-C stops it. In another terminal type:
 
-    redis-cli -p $2 clusterx heartbeat 1 10000   lets this master write for ten seconds, as a controller does again and again
-    redis-cli -p $2 set greeting hello           OK; ten seconds after the last heartbeat no more: the kernel drops it, and
-                                                   redis-cli waits (Ctrl-C), while 'get greeting' is answered as before
-    sudo $here/fence-status.sh --port $2   what the kernel knows of it (watch-fence.sh beside it shows each dropped write)
+    redis-cli -p $2 clusterx heartbeat 1 10000
+        This master may write for ten seconds. A controller says so again and again.
+    redis-cli -p $2 set greeting hello
+        OK. Type it again after ten seconds: the kernel drops it, and redis-cli waits in vain (Ctrl-C ends it). Reads pass.
+    sudo ${0%/*}/fence-status.sh --port $2
+        What the kernel knows of the lease, and how much it has dropped. watch-fence.sh beside it shows each drop.
 
 TEXT
 }

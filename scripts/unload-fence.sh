@@ -21,11 +21,11 @@ left=0 # programs that stay attached
 parse_options() {
     while (($# > 0)); do
         [[ $1 != -h && $1 != --help ]] || { usage && exit 0; }
+        [[ $1 == @(--iface|--pin-dir) ]] || unknown_option "$1"
         need_value "$1" $#
         case $1 in
             --iface) interfaces+=("$2") ;;
             --pin-dir) set_pin_dir "$2" ;;
-            *) unknown_option "$1" ;;
         esac
         shift 2
     done

@@ -37,11 +37,11 @@ parse_options() {
             --json) form=json && shift && continue ;;
             -h | --help) usage && exit 0 ;;
         esac
+        [[ $1 == @(--port|--pin-dir) ]] || unknown_option "$1"
         need_value "$1" $#
         case $1 in
             --port) port=$2 ;;
             --pin-dir) set_pin_dir "$2" ;;
-            *) unknown_option "$1" ;;
         esac
         shift 2
     done

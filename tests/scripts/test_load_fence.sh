@@ -260,7 +260,7 @@ test_words_that_make_no_sense_are_named() {
     expect_one_line "--xdp-mode must be native or generic, not 'fast'"
     load --iface lo --hook tc --xdp-mode native
     expect_one_line 'does not go together'
-    load --iface lo --speed 3
+    load --iface lo --speed
     expect_one_line "unknown option '--speed'"
     expect_failure
 }
