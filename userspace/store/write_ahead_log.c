@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place that flushes the write-ahead log. Uses: clock, memory.
+// The one place that flushes the write-ahead log. Uses: memory.
 #include "store/write_ahead_log.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct write_ahead_log {
     rocksdb_t *database;
@@ -73,13 +73,14 @@ void write_ahead_log_take_turn(struct write_ahead_log *log) {
 // False if whoever has the turn does not end. RocksDB may be holding a write back until a compaction ends,
 // which in turn may be waiting for this flush.
 static bool take_turn_to_flush(struct write_ahead_log *log) {
-    enum { PATIENCE_US = 10000 };
-    if (take_turn_if_soon(log))
-        return true;
-    uint64_t until_us = clock_duration_us() + PATIENCE_US;
-    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
-                             .tv_nsec = (long)(until_us % 1000000) * 1000};
-    return pthread_mutex_clocklock(&log->turn, CLOCK_MONOTONIC, &until) == 0;
+    enum { PATIENCE = 100, NAP_NS = 100000 };
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    bool has_turn = take_turn_if_soon(log);
+    for (int tries = 0; !has_turn && tries < PATIENCE; tries++) {
+        (void)nanosleep(&nap, NULL);
+        has_turn = pthread_mutex_trylock(&log->turn) == 0;
+    }
+    return has_turn;
 }
 
 void write_ahead_log_end_turn(struct write_ahead_log *log) {
