@@ -96,6 +96,10 @@ static void log_only_counts_what_it_would_drop(void **state) {
     assert_true(kernel_number(own, "lease_kernel_dropped") >= 1);
 }
 
+static bool has_stopped_undecided(void *context) {
+    return kernel_number(context, "lease_kernel_undecided") > 0;
+}
+
 static void the_policy_takes_effect_at_once(void **state) {
     struct own_server *own = *state;
     static const char inline_read[] = "GET key\r\n";
@@ -110,8 +114,7 @@ static void the_policy_takes_effect_at_once(void **state) {
     assert_string_equal(lease_text(own->client, "lease_kernel_policy"), "strict");
     assert_int_equal(kernel_number(own, "lease_kernel_undecided"), 0);
     assert_int_equal(write(raw, inline_read, sizeof(inline_read) - 1), sizeof(inline_read) - 1);
-    while (kernel_number(own, "lease_kernel_undecided") == 0) // else the test's time is up
-        (void)usleep(1000);
+    wait_until(has_stopped_undecided, own, 30, "the kernel drops what it cannot decide");
     expect_text(own->client, "OK", "CONFIG SET fence-policy writes");
     assert_int_equal(fence_entry(own->server.port).policy, FENCE_POLICY_WRITES);
     (void)close(raw);

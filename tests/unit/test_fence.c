@@ -181,6 +181,18 @@ static void two_servers_do_not_touch_each_others_entry(void **state) {
     assert_memory_equal(&after, &other, sizeof(other));
 }
 
+static void a_server_that_writes_into_the_same_entry_is_noticed(void **state) {
+    struct scene *scene = *state;
+    open_held(scene, LEASE_BLOCK_WRITE);
+    pinned_set_lease(scene->pinned->lease, PORT, &(struct fence_lease){.owner = 4711, .abi = FENCE_ABI});
+    uint64_t begun = clock_duration_us();
+    while (clock_duration_us() - begun < 2200000) // long enough for two looks
+        fence_tick(scene->fence);
+    assert_non_null(strstr(fence_view(scene->fence).reason, "process 4711 has written"));
+    assert_true(fence_view(scene->fence).is_attached);
+    assert_int_equal(lease_fixture_logged(&scene->lease, "process 4711 has written"), 1);
+}
+
 // --- The order of the halves, and of the entry's words ---
 
 struct watched {
@@ -428,6 +440,7 @@ int main(void) {
         scene_test(a_replica_is_never_fenced),
         scene_test(a_node_that_never_had_a_lease_is_not_fenced),
         scene_test(two_servers_do_not_touch_each_others_entry),
+        scene_test(a_server_that_writes_into_the_same_entry_is_noticed),
         scene_test(the_kernel_never_drops_what_the_server_accepts),
         scene_test(an_old_deadline_never_stands_beside_new_terms),
         scene_test(maps_that_appear_later_are_attached),

@@ -24,7 +24,7 @@ struct fence {
     uint64_t deadline_ns; // as the kernel counts; what the lease has said last
     enum fence_mode mode;
     enum fence_policy policy;
-    char reason[FENCE_TEXT_SIZE]; // why it is not attached
+    char reason[FENCE_TEXT_SIZE]; // why it is not attached, or what is wrong though it is
 
     uint64_t looked_us;    // the ticking thread's, as the next
     bool clock_is_unknown; // the entry could not be given a deadline that the kernel understands
@@ -190,11 +190,31 @@ static bool is_wanted(const struct fence *fence) {
     return fence->path[0] != '\0' && fence->port != 0 && !fence->clock_is_unknown;
 }
 
+// Two servers with the same port, on different addresses or in different network namespaces, would overwrite
+// each other's deadline. The first to be overwritten says so, once.
+static void look_for_rival(struct fence *fence) {
+    lock(fence);
+    uint64_t terms = atomic_load_explicit(&fence->maps.entry->terms, memory_order_relaxed);
+    bool is_new = terms != terms_of(fence->mode, fence->policy) && fence->reason[0] == '\0';
+    struct fence_lease entry = {0};
+    memcpy((char *)&entry + offsetof(struct fence_lease, owner), &terms, sizeof(terms));
+    if (is_new)
+        (void)snprintf(fence->reason, sizeof(fence->reason),
+                       "process %u has written into the entry of port %u: servers of the same port need a "
+                       "fence-bpf-path each",
+                       entry.owner, fence->port);
+    unlock(fence);
+    if (is_new)
+        log_warning("the kernel's fence: %s", fence->reason);
+}
+
 // By the only thread that attaches and lets go, which may look at what the lock guards without it.
 static void look(struct fence *fence) {
     enum fence_pins pins = fence->is_attached ? fence_maps_look(&fence->maps, fence->path) : FENCE_PINS_GONE;
-    if (pins == FENCE_PINS_SAME)
+    if (pins == FENCE_PINS_SAME) {
+        look_for_rival(fence);
         return;
+    }
     if (fence->is_attached)
         detach(fence, pins);
     try_to_attach(fence);
