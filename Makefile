@@ -221,6 +221,10 @@ kernel: $(bpf_objects) $(kernel_tests) ## the tests of the BPF programs alone, o
 scripts: $(BUILD)/kvfenced $(bpf_objects) ## the tests of the fence's scripts alone, in namespaces of their own (as root)
 	@tests/run.sh $(BUILD) $(script_tests)
 
+.PHONY: test-kernel
+test-kernel: $(bpf_objects) $(kernel_tests) ## the same on Debian's stock kernel, or KERNEL=FILE, emulated by qemu; takes half a minute
+	@CC=$(firstword $(filter-out ccache,$(CC))) tests/kernel/boot.sh $(BUILD) $(kernel_tests)
+
 .PHONY: integration
 integration: $(BUILD)/kvfenced $(integration_tests) ## the integration tests alone, against build/kvfenced
 	@tests/run.sh $(BUILD) $(integration_tests)
@@ -288,7 +292,8 @@ bench-fence: $(bpf_objects) $(bench_fence) ## measures what the kernel's half co
 
 ##@ Look
 
-formatted := $(all_sources) $(all_headers)
+bpf_sources := $(sort $(wildcard bpf/*.bpf.c))
+formatted := $(all_sources) $(all_headers) $(bpf_sources)
 
 .PHONY: check
 check: check-format check-tidy check-cppcheck check-shell ## clang-format, clang-tidy, cppcheck and shellcheck; all must be silent
@@ -302,7 +307,12 @@ $(BUILD)/check/%.format: % .clang-format
 	@touch $@
 
 .PHONY: check-tidy
-check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy)
+check-tidy: $(all_sources:%.c=$(BUILD)/check/%.tidy) $(bpf_sources:%.c=$(BUILD)/check/%.tidy)
+
+$(BUILD)/check/%.bpf.tidy: %.bpf.c .clang-tidy $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- $(BPF_CFLAGS) 2>&1 | { grep -v ' warnings\? generated\.$$' || true; }
+	@touch $@
 
 $(BUILD)/check/tests/unit/%.tidy $(BUILD)/check/tests/integration/%.tidy: analyzer_hints := -include tests/analyzer.h
 
