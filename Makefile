@@ -127,7 +127,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(unit_support) $(BUILD
 	$(link) -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/integration/test_%: $(BUILD)/tests/integration/test_%.o $(integration_support) \
-		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
+		$(BUILD)/tests/libfence.a $(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lcmocka -lhiredis $(LDLIBS)
 
 # What tests of the kernel's half have in common; only those that load it need libbpf.

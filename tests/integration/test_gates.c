@@ -9,14 +9,11 @@
 
 #include <cmocka.h>
 
-#include "commands/table.h"
 #include "harness.h"
 #include "inner_server.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 // Answers for the check function; asked by the server's workers.
 struct gates {
@@ -85,101 +82,6 @@ static void a_refused_transaction_is_one_error_and_changes_nothing(void **state)
     expect_error(connection, "READONLY master lease expired", "EXEC");
     expect_text(connection, "PONG", "PING");
     expect_integer(connection, 0, "EXISTS a b");
-    redisFree(connection);
-}
-
-// One that changes something when "key" holds a string and "sorted" a sorted set, for each write command of
-// the table.
-static const char *const samples[] = {
-    "APPEND key x",
-    "BITFIELD key SET u8 0 1",
-    "BITOP NOT other key",
-    "CAD key value",
-    "CAS key value x",
-    "COPY key other",
-    "DECR counter",
-    "DECRBY counter 2",
-    "DEL key",
-    "EXPIRE key 100",
-    "EXPIREAT key 99999999999",
-    "FLUSHALL",
-    "FLUSHDB",
-    "GETDEL key",
-    "GETEX key EX 10",
-    "GETSET key x",
-    "INCR counter",
-    "INCRBY counter 2",
-    "INCRBYFLOAT counter 2.5",
-    "MSET key 1 b 2",
-    "MSETNX x 1 y 2",
-    "PERSIST expiring",
-    "PEXPIRE key 100000",
-    "PEXPIREAT key 99999999999999",
-    "PSETEX key 100000 x",
-    "RENAME key other",
-    "RENAMENX key other",
-    "SET key x",
-    "SETBIT key 1 0",
-    "SETEX key 100 x",
-    "SETNX x 1",
-    "SETRANGE key 2 x",
-    "UNLINK key",
-    "ZADD sorted 4 d",
-    "ZDIFFSTORE other 1 sorted",
-    "ZINCRBY sorted 1 a",
-    "ZINTERSTORE other 1 sorted",
-    "ZMPOP 1 sorted MIN",
-    "ZPOPMAX sorted",
-    "ZPOPMIN sorted",
-    "ZRANGESTORE other sorted 0 -1",
-    "ZREM sorted a",
-    "ZREMRANGEBYLEX sorted - +",
-    "ZREMRANGEBYRANK sorted 0 -1",
-    "ZREMRANGEBYSCORE sorted 0 9",
-    "ZUNIONSTORE other 1 sorted",
-};
-
-static bool is_sample_of(const char *sample, const char *name) {
-    size_t length = strlen(name);
-    return strncasecmp(sample, name, length) == 0 && (sample[length] == ' ' || sample[length] == '\0');
-}
-
-static void every_write_command_of_the_table_has_a_sample(void **state) {
-    (void)state;
-    size_t count = 0;
-    struct command *rows = commands_copy(&count);
-    for (size_t i = 0; i < count; i++) {
-        // MOVE is an error whatever its arguments: there is one keyspace.
-        bool found = (rows[i].flags & COMMAND_WRITE) == 0 || strcmp(rows[i].name, "move") == 0;
-        for (size_t at = 0; at < sizeof(samples) / sizeof(samples[0]); at++)
-            found = found || is_sample_of(samples[at], rows[i].name);
-        if (!found)
-            fail_msg("no sample shows that '%s' is refused", rows[i].name);
-    }
-    free(rows);
-}
-
-static void expect_refused(redisContext *connection, const char *sample) {
-    redisReply *reply = redisCommand(connection, sample);
-    assert_non_null(reply);
-    if (reply->type != REDIS_REPLY_ERROR || strstr(reply->str, "master lease expired") == NULL)
-        fail_msg("'%s' was not refused: %s", sample, reply->str == NULL ? "" : reply->str);
-    freeReplyObject(reply);
-}
-
-static void every_write_command_is_refused_and_changes_nothing(void **state) {
-    struct gated_server *gated = *state;
-    redisContext *connection = server_connect(&gated->inner.address);
-    expect_text(connection, "OK", "SET key value");
-    expect_text(connection, "OK", "SET counter 1");
-    expect_text(connection, "OK", "SET expiring value EX 1000");
-    expect_integer(connection, 3, "ZADD sorted 1 a 2 b 3 c");
-    uint64_t sequence = store_latest_sequence(gated->inner.server->store);
-    atomic_store(&gated->gates.at_commit, "READONLY master lease expired");
-    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-        expect_refused(connection, samples[i]);
-    assert_int_equal(store_latest_sequence(gated->inner.server->store), sequence);
-    expect_text(connection, "value", "GET key");
     redisFree(connection);
 }
 
@@ -252,8 +154,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(a_refused_write_gets_its_error_and_its_neighbours_in_the_pipeline_are_right),
         WITH_SERVER(a_refused_transaction_is_one_error_and_changes_nothing),
-        cmocka_unit_test(every_write_command_of_the_table_has_a_sample),
-        WITH_SERVER(every_write_command_is_refused_and_changes_nothing),
         WITH_SERVER(a_late_write_closes_its_connection_without_a_word_and_others_go_on),
         WITH_SERVER(late_transactions_and_flushes_are_not_acknowledged_either),
         cmocka_unit_test_setup_teardown(a_late_round_closes_its_writers_and_answers_its_readers,
