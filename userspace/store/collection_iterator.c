@@ -15,7 +15,8 @@ struct collection_iterator {
     struct buffer prefix; // what the keys of all sub-keys start with
     struct buffer end;    // the first key behind them
     struct buffer target;
-    bool fresh; // the entry under the iterator has not been handed out yet
+    bool fresh;    // the entry under the iterator has not been handed out yet
+    bool on_entry; // it is an entry of the collection, and has been
 };
 
 // The prefix ends in the version, which is never all ones, so that the next version is the end.
@@ -118,7 +119,8 @@ static bool entry_at(const struct collection_iterator *iterator, struct bytes *s
     if (length < prefix || memcmp(key, iterator->prefix.data, prefix) != 0)
         return false;
     *sub_key = (struct bytes){key + prefix, length - prefix};
-    value->data = rocksdb_iter_value(iterator->entries, &value->length);
+    if (value != NULL)
+        value->data = rocksdb_iter_value(iterator->entries, &value->length);
     return true;
 }
 
@@ -126,10 +128,11 @@ typedef void move_function(rocksdb_iterator_t *entries);
 
 static bool step(struct collection_iterator *iterator, move_function *move, struct bytes *sub_key,
                  struct bytes *value) {
-    if (!iterator->fresh && rocksdb_iter_valid(iterator->entries))
+    if (!iterator->fresh && iterator->on_entry)
         move(iterator->entries);
     iterator->fresh = false;
-    return entry_at(iterator, sub_key, value);
+    iterator->on_entry = entry_at(iterator, sub_key, value);
+    return iterator->on_entry;
 }
 
 bool collection_iterator_next(struct collection_iterator *iterator, struct bytes *sub_key,
