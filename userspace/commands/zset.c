@@ -101,7 +101,6 @@ struct approach {
 
 static void advance(struct approach *approach, unsigned steps) {
     struct bytes sub_key;
-    struct bytes value;
     if (approach->iterator == NULL) {
         approach->iterator = collection_iterator_open(approach->set, FAMILY_ZSET_SCORE);
         if (approach->is_backwards)
@@ -111,8 +110,8 @@ static void advance(struct approach *approach, unsigned steps) {
     }
     for (; steps != 0 && !approach->has_arrived && !approach->is_over; steps--) {
         approach->is_over =
-            !(approach->is_backwards ? collection_iterator_previous(approach->iterator, &sub_key, &value)
-                                     : collection_iterator_next(approach->iterator, &sub_key, &value));
+            !(approach->is_backwards ? collection_iterator_previous(approach->iterator, &sub_key, NULL)
+                                     : collection_iterator_next(approach->iterator, &sub_key, NULL));
         approach->has_arrived = !approach->is_over && bytes_equal(sub_key, approach->target);
         approach->steps += !approach->has_arrived;
     }
@@ -126,17 +125,18 @@ static enum store_status end_approach(struct approach *approach) {
     return status;
 }
 
-// Comes from both ends in turns, as nothing tells which is the nearer one.
+// Comes from both ends in turns, as nothing tells which is the nearer one. RocksDB goes backwards several
+// times slower than forwards.
 static void reply_rank_of(struct command_context *context, const struct collection *set, struct bytes target,
                           bool from_last) {
-    enum { AT_ONCE = 64 };
+    enum { STEPS_UP = 256, STEPS_DOWN = 64 };
     struct approach up = {.set = set, .target = target};
     struct approach down = {.set = set, .target = target, .is_backwards = true};
     uint64_t behind = set->metadata.size - 1;
     while (!up.has_arrived && !up.is_over && !down.has_arrived) {
-        advance(&up, AT_ONCE);
+        advance(&up, STEPS_UP);
         if (!up.has_arrived)
-            advance(&down, AT_ONCE);
+            advance(&down, STEPS_DOWN);
     }
     enum store_status status = end_approach(&up);
     enum store_status other = end_approach(&down);
