@@ -84,7 +84,7 @@ static bool take_census(struct server *server, wall_ms_t now, struct key_census 
             census->expires++;
             census->ttl_sum_ms += (double)(metadata.expire_ms - now);
         }
-        stopping = background_stopping(server->background);
+        stopping = background_stopping(server->background) || store_is_wanted(server->store);
     }
     bool complete = !stopping && key_iterator_status(iterator) == STORE_OK;
     key_iterator_close(iterator);
@@ -104,8 +104,10 @@ static void census_job(void *argument, bool cancelled) {
     struct server *server = argument;
     struct key_census census = {0};
     wall_ms_t now = clock_wall_ms();
+    store_hold(server->store);
     if (!cancelled && take_census(server, now, &census))
         publish_census(server, now, &census);
+    store_let_go(server->store);
     atomic_store(&server->dbsize_scan_in_progress, false);
 }
 

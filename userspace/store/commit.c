@@ -5,6 +5,7 @@
 // the other files of store/.
 #include "base/assert.h"
 #include "base/counter.h"
+#include "store/history.h"
 #include "store/session_internal.h"
 
 #include <stdio.h>
@@ -23,18 +24,26 @@ static enum store_status overfull(struct store_session *session) {
     return STORE_FAILED;
 }
 
-// With the turn taken, so that nothing comes between the check and the write but RocksDB itself. NULL:
-// written, or `why` tells the check's refusal.
-static char *write_if_allowed(struct store_session *session, const char **why) {
+static char *write_staged(struct store_session *session) {
     struct store *store = session->store;
-    char *reason = NULL;
-    *why = store->check == NULL ? NULL : store->check(store->check_context, STORE_GATE_COMMIT);
-    if (*why != NULL)
-        return NULL;
+    char *reason = history_begin_if_due(store);
+    if (reason != NULL)
+        return reason;
     if (session->in_transaction)
         rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);
     else
         rocksdb_write(store->database, store->options.write, session->batch, &reason);
+    return reason;
+}
+
+// With the turn taken, so that nothing comes between the check and the write but RocksDB itself. NULL:
+// written, or `why` tells the check's refusal.
+static char *write_if_allowed(struct store_session *session, const char **why) {
+    struct store *store = session->store;
+    *why = store->check == NULL ? NULL : store->check(store->check_context, STORE_GATE_COMMIT);
+    if (*why != NULL)
+        return NULL;
+    char *reason = write_staged(session);
     if (reason != NULL)
         write_ahead_log_note_failure(store->log);
     return reason;

@@ -3,10 +3,12 @@
 // Opening, closing and watching over the database. Uses: base, the other files of store/.
 #include "store/store.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "store/history.h"
 #include "store/layout_check.h"
 #include "store/store_internal.h"
 
@@ -155,6 +157,32 @@ static bool layout_fits(const struct store *store, char error[STORE_ERROR_SIZE])
     return verdict == LAYOUT_FITS || verdict == LAYOUT_UNREADABLE;
 }
 
+bool store_open_database(struct store *store, char error[STORE_ERROR_SIZE]) {
+    if (!open_database(store, error))
+        return false;
+    store->log = write_ahead_log_open(store->database, store->sync);
+    history_begin_with_next_commit(store);
+    store_remove_unfinished_options(store);
+    // Before the filters, which take keys of the other layout for garbage, are let loose.
+    if (!layout_fits(store, error)) {
+        store_close_database(store);
+        return false;
+    }
+    compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA], store->log);
+    return true;
+}
+
+static void open_use_lock(struct store *store) {
+    pthread_rwlockattr_t attributes;
+    bool made =
+        pthread_rwlockattr_init(&attributes) == 0 &&
+        // Else users that come and go could keep the one who replaces the database waiting.
+        pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0 &&
+        pthread_rwlock_init(&store->use, &attributes) == 0;
+    always_assert(made, "a lock can be made");
+    (void)pthread_rwlockattr_destroy(&attributes);
+}
+
 bool store_open(const struct store_config *config, struct store **out, char error[STORE_ERROR_SIZE]) {
     *out = NULL;
     if (config->directory == NULL || config->directory[0] == '\0') {
@@ -173,7 +201,9 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     set_layout(store, &config->layout);
     store->check = config->check;
     store->check_context = config->check_context;
+    open_use_lock(store);
     store->wal_off = config->tuning.write_disable_wal;
+    store->sync = config->tuning.write_sync;
     store->sessions = config->sessions;
     store->disk_reserve_bytes = config->disk_reserve_bytes;
     store->size_limit_bytes = config->size_limit_bytes;
@@ -189,24 +219,16 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         return false;
     }
     memset(store->counters, 0, config->sessions * sizeof(*store->counters));
-    if (!open_database(store, error)) {
+    if (!store_open_database(store, error)) {
         store_close(store);
         return false;
     }
-    store->log = write_ahead_log_open(store->database, config->tuning.write_sync);
-    store_remove_unfinished_options(store);
-    // Before the filters, which take keys of the other layout for garbage, are let loose.
-    if (!layout_fits(store, error)) {
-        store_close(store);
-        return false;
-    }
-    compaction_filters_attach(store->filters, store->database, store->families[FAMILY_METADATA], store->log);
     store_tick(store);
     *out = store;
     return true;
 }
 
-static void close_database(struct store *store) {
+void store_close_database(struct store *store) {
     if (store->database == NULL)
         return;
     char *reason = store->wal_off ? NULL : write_ahead_log_sync(store->log);
@@ -221,17 +243,22 @@ static void close_database(struct store *store) {
         rocksdb_column_family_handle_destroy(store->unknown_families[i]);
     rocksdb_close(store->database);
     write_ahead_log_close(store->log);
+    free(store->unknown_families);
+    store->unknown_families = NULL;
+    store->unknown_family_count = 0;
+    store->database = NULL;
+    store->log = NULL;
 }
 
 void store_close(struct store *store) {
     if (store == NULL)
         return;
-    close_database(store);
+    store_close_database(store);
     store_options_close(&store->options);
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
     key_locks_close(store->locks);
-    free(store->unknown_families);
+    (void)pthread_rwlock_destroy(&store->use);
     free(store->counters);
     buffer_release(&store->namespace_prefix);
     buffer_release(&store->namespace_end);

@@ -40,6 +40,24 @@ bool store_open(const struct store_config *config, struct store **out, char erro
 // Flushes and closes. All sessions must be closed.
 void store_close(struct store *store);
 
+// Whoever uses the database outside of a session's commands, and not through one of the functions below,
+// keeps it from being replaced meanwhile. Shared, and not recursive. store_is_wanted(): somebody waits to
+// replace it, so give up what takes long.
+void store_hold(struct store *store);
+void store_let_go(struct store *store);
+bool store_is_wanted(const struct store *store);
+
+// Puts the whole database in `directory` in the place of the one that is open, and opens it: by a change of
+// names, so that after a crash the store's directory holds the one or the other. Both must be on the same
+// file system, and the new one durable. What was there before is deleted; if the new one cannot be opened, or
+// its keys are laid out otherwise, the old one is back and stays open. False with the reason in `error`. No
+// session may be in a command, nor be used by its thread, until it returns.
+bool store_replace(struct store *store, const char *directory, char error[STORE_ERROR_SIZE]);
+
+// The name that RocksDB has given to this very database: no copy of it has the same. Empty if
+// it is not known. malloc'ed.
+char *store_identity(const struct store *store);
+
 const struct key_layout *store_layout(const struct store *store);
 // True if every settle waits for the disk (rocksdb.write_options.sync).
 bool store_syncs(const struct store *store);

@@ -12,6 +12,7 @@
 #include "store/store.h"
 #include "store/write_ahead_log.h"
 
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -41,10 +42,14 @@ struct store {
     store_check_function *check;
     void *check_context;
     bool wal_off;
+    bool sync;
     struct session_counters *counters; // one a session
     size_t sessions;
 
     struct write_ahead_log *log;
+    pthread_rwlock_t use; // held shared by users without a session, exclusively while it is replaced
+    atomic_bool is_wanted;
+    atomic_bool history_is_due; // see store/history.h
 
     alignas(64) _Atomic int fullness; // enum store_fullness
     _Atomic uint64_t disk_reserve_bytes, size_limit_bytes;
@@ -52,6 +57,10 @@ struct store {
     _Atomic uint64_t read_error_logged_us; // when, on the clock of durations; 0: never
     _Atomic bool unhealthy; // RocksDB has refused a write or a flush, and none has passed since
 };
+
+// Opens and closes the database in the store's directory, and what goes with it: the log, the filters.
+bool store_open_database(struct store *store, char error[STORE_ERROR_SIZE]);
+void store_close_database(struct store *store);
 
 // Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
 // any. Not while options are being changed.

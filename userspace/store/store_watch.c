@@ -55,7 +55,9 @@ void store_tick(struct store *store) {
         store->disk_free = (uint64_t)space.f_bavail * space.f_frsize;
         store->disk_used = store->disk_capacity - (uint64_t)space.f_bfree * space.f_frsize;
     }
+    store_hold(store);
     store->database_bytes = database_bytes(store);
+    store_let_go(store);
     note_fullness(store, judge_fullness(store));
 }
 
@@ -134,7 +136,7 @@ static uint64_t background_errors(const struct store *store) {
     return store_property(store, FAMILY_DEFAULT, "rocksdb.background-errors");
 }
 
-char *store_compact(struct store *store, const struct bytes *begin, const struct bytes *end) {
+static char *compact(struct store *store, const struct bytes *begin, const struct bytes *end) {
     uint64_t errors = background_errors(store);
     for (int family = 0; family < FAMILY_COUNT; family++)
         rocksdb_compact_range_cf(store->database, store->families[family], begin == NULL ? NULL : begin->data,
@@ -146,11 +148,18 @@ char *store_compact(struct store *store, const struct bytes *begin, const struct
     return reason;
 }
 
+char *store_compact(struct store *store, const struct bytes *begin, const struct bytes *end) {
+    store_hold(store);
+    char *reason = compact(store, begin, end);
+    store_let_go(store);
+    return reason;
+}
+
 void store_stop_compacting(struct store *store) {
     rocksdb_disable_manual_compaction(store->database);
 }
 
-char *store_checkpoint(struct store *store, const char *directory) {
+static char *make_checkpoint(struct store *store, const char *directory) {
     char *reason = NULL;
     rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(store->database, &reason);
     if (reason != NULL)
@@ -160,12 +169,21 @@ char *store_checkpoint(struct store *store, const char *directory) {
     return reason;
 }
 
+char *store_checkpoint(struct store *store, const char *directory) {
+    store_hold(store);
+    char *reason = make_checkpoint(store, directory);
+    store_let_go(store);
+    return reason;
+}
+
 char *store_flush_memtables(struct store *store) {
     char *reason = NULL;
+    store_hold(store);
     rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(options, 1);
     for (int family = 0; family < FAMILY_COUNT && reason == NULL; family++)
         rocksdb_flush_cf(store->database, options, store->families[family], &reason);
     rocksdb_flushoptions_destroy(options);
+    store_let_go(store);
     return reason;
 }
