@@ -39,9 +39,9 @@ static void write_traffic(struct server *server, struct buffer *out) {
 void info_write_stats(struct server *server, struct buffer *out) {
     struct store_counters store = store_counters_now(server->store);
     write_traffic(server, out);
-    info_number(out, "sync_full", 0);
-    info_number(out, "sync_partial_ok", 0);
-    info_number(out, "sync_partial_err", 0);
+    info_number(out, "sync_full", atomic_load(&server->full_syncs));
+    info_number(out, "sync_partial_ok", atomic_load(&server->partial_syncs));
+    info_number(out, "sync_partial_err", atomic_load(&server->refused_partial_syncs));
     info_number(out, "keyspace_hits", store.hits);
     info_number(out, "keyspace_misses", store.misses);
     info_number(out, "pubsub_channels", 0);

@@ -28,6 +28,13 @@ void client_kill(struct client *client) {
     worker_mark_pending(client->worker, client);
 }
 
+void client_hand_over(struct client *client, client_heir_function *heir, void *context) {
+    client->heir = heir;
+    client->heir_context = context;
+    client->close_after_reply = true;
+    worker_mark_pending(client->worker, client);
+}
+
 void client_block(struct client *client) {
     client->wait = CLIENT_BLOCKED;
     client_show(client, SHOWN_BLOCKED, true);

@@ -31,6 +31,9 @@ enum client_wait {
     CLIENT_THROTTLED // its output is above the high-water mark
 };
 
+// Takes over a socket that is no client's any more; -1: the connection has ended before that.
+typedef void client_heir_function(void *context, int fd);
+
 struct client {
     // --- the worker's own ---
     int fd;
@@ -40,6 +43,10 @@ struct client {
     struct event *write_event;
     struct request_parser *parser;
     struct arrival arrival;
+    client_heir_function *heir; // takes over the socket; NULL: nobody
+    void *heir_context;
+    char *announced_host; // by REPLCONF: where a replica says that it is reached; NULL: not said
+    uint16_t announced_port;
     bool sends_heartbeats; // has sent one: the worker looks at its socket at short intervals
     struct client *heartbeat_previous, *heartbeat_next; // the worker's list of those
     struct reply reply;
@@ -109,6 +116,10 @@ void client_show_queue(struct client *client, int count, size_t memory);
 
 // Closes at the end of the round without sending what is pending. On the client's own worker.
 void client_kill(struct client *client);
+
+// Once what is pending has been sent, the connection is no client's any more: the socket goes to `heir`,
+// which is called exactly once, on the client's worker. What has arrived behind the running command is lost.
+void client_hand_over(struct client *client, client_heir_function *heir, void *context);
 
 // The running command's reply comes later: no more of this client's commands run until client_unblock().
 void client_block(struct client *client);

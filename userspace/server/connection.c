@@ -149,6 +149,16 @@ struct client *connection_open(struct worker *worker, const struct accepted_sock
     return client;
 }
 
+// A socket with something left to send would confuse its heir.
+static void give_up_socket(struct client *client, bool is_clean) {
+    bool goes_on = client->heir != NULL && is_clean &&
+                   !atomic_load_explicit(&client->server->shutting_down, memory_order_relaxed);
+    if (!goes_on)
+        (void)close(client->fd);
+    if (client->heir != NULL)
+        client->heir(client->heir_context, goes_on ? client->fd : -1);
+}
+
 void connection_close(struct client *client) {
     struct server *server = client->server;
     monitor_set(client, false);
@@ -159,8 +169,10 @@ void connection_close(struct client *client) {
     if (client->write_event != NULL)
         event_free(client->write_event);
     request_parser_close(client->parser);
+    bool is_clean = client->reply.output.pending == 0;
     output_release(&client->reply.output);
-    (void)close(client->fd);
+    give_up_socket(client, is_clean);
+    free(client->announced_host);
     free(client->name);
     free(client->library_name);
     free(client->library_version);

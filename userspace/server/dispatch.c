@@ -102,6 +102,12 @@ static bool is_fit_to_run(struct client *client, const struct command *command, 
         reply_error(&client->reply, elsewhere);
         return false;
     }
+    if ((command->flags & COMMAND_STALE) == 0 &&
+        atomic_load_explicit(&client->server->data_is_stale, memory_order_relaxed)) {
+        reply_error(&client->reply,
+                    "MASTERDOWN Link with MASTER is down and slave-serve-stale-data is set to 'no'.");
+        return false;
+    }
     if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
         reply_error(&client->reply, full);
         return false;

@@ -45,7 +45,7 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .directory = path.data,
         .layout = {.name_space = DEFAULT_NAMESPACE, .with_slot = config_yes(config, CONFIG_CLUSTER_ENABLED)},
         .tuning = tuning_from_config(config),
-        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 1, // one more for background jobs
+        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 2, // background jobs, replication
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
         .check = setup->check != NULL ? setup->check : lease_gate_check,
@@ -120,6 +120,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->followed = tuning_follow_config(server->config, server->store);
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
     server->background_session = session_open(server->store, workers);
+    server->replication_session = session_open(server->store, workers + 1);
     server->background = background_open();
     server->compactor = background_open();
     (void)snprintf(error, SERVER_ERROR_SIZE, "the server's threads could not be started");
@@ -178,6 +179,7 @@ void server_close(struct server *server) {
     listener_close(server->listener);
     close_workers(server);
     session_close(server->background_session);
+    session_close(server->replication_session);
     store_close(server->store);
     kernel_fence_close(server->kernel_fence);
     lease_gate_close(server->lease_gate);
@@ -284,4 +286,7 @@ void server_reset_stats(struct server *server) {
     error_stats_reset(server->error_stats);
     atomic_store(&server->connections_received, 0);
     atomic_store(&server->connections_rejected, 0);
+    atomic_store(&server->full_syncs, 0);
+    atomic_store(&server->partial_syncs, 0);
+    atomic_store(&server->refused_partial_syncs, 0);
 }

@@ -52,6 +52,7 @@ struct server {
     struct server_rates *rates;
     struct followed *followed;
     struct store_session *background_session;
+    struct store_session *replication_session; // of the thread that follows a master
 
     // All clients of all workers, for CLIENT LIST and KILL.
     pthread_mutex_t registry_lock;
@@ -59,6 +60,7 @@ struct server {
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t connected_clients;
     _Atomic uint64_t connections_received, connections_rejected;
+    _Atomic uint64_t full_syncs, partial_syncs, refused_partial_syncs; // asked for by replicas
 
     _Atomic int monitors;            // clients in MONITOR: 0 is the fast path
     _Atomic int pause_mode;          // enum pause_mode
@@ -68,6 +70,7 @@ struct server {
     uint64_t started_us; // clock_duration_us()
     char *executable;
     uint64_t started_memory;    // resident bytes when it had been opened
+    _Atomic bool data_is_stale; // a replica without its master, which must not serve what it has
     _Atomic bool shutting_down; // no command of a client begins any more
 
     // Rates, sampled by the main loop; relaxed.
