@@ -7,6 +7,7 @@
 #include "commands/node.h"
 #include "commands/rename.h"
 #include "commands/table.h"
+#include "replication/replication.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -47,6 +48,7 @@ struct program {
     char *renamed; // the names that rename-command gave
     struct node *node;
     struct server *server;
+    bool replicates;
     char *pidfile; // only once it is written
     bool logs_to_file;
     int daemon_ready;
@@ -196,7 +198,9 @@ static bool open_server(struct program *program, char error[ERROR_SIZE]) {
                                        .request_shutdown = request_shutdown,
                                        .request_shutdown_context = program};
     program->server = server_open(&setup, error);
-    return program->server != NULL;
+    program->replicates =
+        program->server != NULL && replication_start(node_replication(program->node), program->server, error);
+    return program->replicates;
 }
 
 // Only after the database is open: whoever finds it in use by another process leaves that one's pidfile
@@ -275,6 +279,11 @@ static bool take_signal(int signals) {
     return true;
 }
 
+static void tick(const struct program *program) {
+    server_tick(program->server);
+    replication_tick(node_replication(program->node));
+}
+
 static void serve(const struct program *program) {
     struct pollfd events[] = {{.fd = program->signals, .events = POLLIN},
                               {.fd = program->shutdown, .events = POLLIN},
@@ -295,7 +304,7 @@ static void serve(const struct program *program) {
         if (events[3].revents != 0)
             server_on_lease_timer(program->server);
         if (read(program->timer, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations))
-            server_tick(program->server);
+            tick(program);
     }
 }
 
@@ -324,6 +333,8 @@ static void close_if_open(int file) {
 
 // The reverse of start(), from wherever that got to.
 static void stop(struct program *program) {
+    if (program->replicates)
+        replication_stop(node_replication(program->node));
     if (program->server != NULL)
         server_close(program->server);
     node_close(program->node);

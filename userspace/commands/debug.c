@@ -4,6 +4,7 @@
 #include "commands/arguments.h"
 #include "commands/container.h"
 #include "commands/handlers.h"
+#include "store/digest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +45,16 @@ void command_debug_object(struct command_context *context) {
                    value.raw.length);
     store_value_release(&value);
     reply_status(context->reply, line);
+}
+
+// Other clients of the worker wait for it.
+void command_debug_digest(struct command_context *context) {
+    char text[DIGEST_TEXT_SIZE];
+    enum store_status status = store_digest(context->session, context->now, text);
+    if (status == STORE_OK)
+        reply_status(context->reply, text);
+    else
+        reply_store_error(context, status);
 }
 
 // Expired keys are invisible at once and reclaimed by compaction; there is nothing to switch.

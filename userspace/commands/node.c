@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "cluster/cluster.h"
 #include "cluster/self.h"
+#include "replication/replication.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@
 struct node {
     struct config *config;
     struct role *role;
+    struct replication *replication;
     struct cluster *cluster;     // NULL: cluster mode is off
     char id[NODE_ID_LENGTH + 1]; // by which the cluster knew it when its role was last looked at
 };
@@ -87,6 +89,7 @@ bool node_open(struct config *config, struct node **out, char error[NODE_OPEN_ER
     }
     if (node->cluster != NULL)
         node_follow_topology(node);
+    node->replication = replication_open(node->role);
     *out = node;
     return true;
 }
@@ -96,6 +99,7 @@ void node_close(struct node *node) {
         return;
     config_on_change(node->config, CONFIG_PERSIST_CLUSTER_NODES_ENABLED, NULL, NULL);
     cluster_close(node->cluster);
+    replication_close(node->replication);
     role_close(node->role);
     free(node);
 }
@@ -146,6 +150,10 @@ struct node *node_of(const struct server *server) {
 
 struct role *node_role(const struct node *node) {
     return node->role;
+}
+
+struct replication *node_replication(const struct node *node) {
+    return node->replication;
 }
 
 struct cluster *node_cluster(const struct node *node) {

@@ -10,7 +10,8 @@
 #include "server/node_view.h"
 
 struct bytes;
-struct cluster; // cluster/cluster.h
+struct cluster;     // cluster/cluster.h
+struct replication; // replication/replication.h
 struct config;
 struct server;
 struct node;
@@ -27,6 +28,7 @@ struct node_view node_view_of(struct node *node);
 struct node *node_of(const struct server *server);
 
 struct role *node_role(const struct node *node);
+struct replication *node_replication(const struct node *node);
 // NULL outside cluster mode.
 struct cluster *node_cluster(const struct node *node);
 

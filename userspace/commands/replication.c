@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node's role as clients see and change it: SLAVEOF, ROLE, INFO replication. Nothing connects to a master
-// yet, so a replica's link is down. Uses: arguments, info, node, replication/role, server/server.
+// The node's role as clients see and change it: SLAVEOF, ROLE, INFO replication. Uses: arguments, info, node,
+// replication, server/server.
+#include "replication/replication.h"
+#include "base/memory.h"
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/info.h"
 #include "commands/node.h"
-#include "replication/role.h"
 #include "server/server.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
 
 static struct role_view view_of(const struct server *server) {
     const struct node *node = node_of(server);
@@ -65,13 +69,49 @@ void command_replicaof(struct command_context *context) {
 
 // --- ROLE ---
 
+static struct replication *replication_of(const struct server *server) {
+    const struct node *node = node_of(server);
+    return node == NULL ? NULL : node_replication(node);
+}
+
+static struct follower_view follower_of(const struct server *server) {
+    struct replication *replication = replication_of(server);
+    return replication == NULL ? (struct follower_view){.silent_seconds = -1} : replication_view(replication);
+}
+
+// Kvrocks' words and types: its numbers are texts here.
 static void reply_replica(struct command_context *context, const struct role_master *master) {
+    enum follower_state state = follower_of(context->server).state;
     reply_array(context->reply, 5);
     reply_bulk_text(context->reply, "slave");
     reply_bulk_text(context->reply, master->host);
-    reply_integer(context->reply, master->port);
-    reply_bulk_text(context->reply, "connecting");
-    reply_integer(context->reply, (int64_t)store_latest_sequence(context->server->store));
+    reply_bulk_integer(context->reply, master->port);
+    reply_bulk_text(context->reply, state == FOLLOWER_CONNECTED ? "connected"
+                                    : state == FOLLOWER_COPYING ? "sync"
+                                                                : "connecting");
+    reply_bulk_integer(context->reply, (int64_t)store_latest_sequence(context->server->store));
+}
+
+enum { REPLICAS_SHOWN = 256 };
+
+// malloc'ed.
+static struct replica_view *replicas_of(const struct server *server, size_t *count) {
+    struct replica_view *views = memory_allocate(REPLICAS_SHOWN * sizeof(*views));
+    struct replication *replication = replication_of(server);
+    size_t all =
+        replication == NULL ? 0 : replicas_view(replication_replicas(replication), views, REPLICAS_SHOWN);
+    *count = all < REPLICAS_SHOWN ? all : REPLICAS_SHOWN;
+    return views;
+}
+
+static void reply_replicas(struct command_context *context, const struct replica_view *views, size_t count) {
+    reply_array(context->reply, count);
+    for (size_t i = 0; i < count; i++) {
+        reply_array(context->reply, 3);
+        reply_bulk_text(context->reply, views[i].host);
+        reply_bulk_integer(context->reply, views[i].port);
+        reply_bulk_integer(context->reply, (int64_t)views[i].acknowledged);
+    }
 }
 
 void command_role(struct command_context *context) {
@@ -80,23 +120,43 @@ void command_role(struct command_context *context) {
         reply_replica(context, &view.master);
         return;
     }
-    reply_array(context->reply, 3);
+    size_t count = 0;
+    struct replica_view *views = replicas_of(context->server, &count);
+    reply_array(context->reply, count == 0 ? 2 : 3);
     reply_bulk_text(context->reply, "master");
-    reply_integer(context->reply, (int64_t)store_latest_sequence(context->server->store));
-    reply_array(context->reply, 0);
+    reply_bulk_integer(context->reply, (int64_t)store_latest_sequence(context->server->store));
+    if (count != 0)
+        reply_replicas(context, views, count);
+    free(views);
 }
 
 // --- INFO replication ---
 
 static void write_replica(struct server *server, const struct role_master *master, struct buffer *out) {
+    struct follower_view view = follower_of(server);
     info_text(out, "master_host", master->host);
     info_number(out, "master_port", master->port);
-    info_text(out, "master_link_status", "down");
-    info_text(out, "master_sync_unrecoverable_error", "no");
-    info_number(out, "master_sync_in_progress", 0);
-    info_signed(out, "master_last_io_seconds_ago", -1);
+    info_text(out, "master_link_status", view.state == FOLLOWER_CONNECTED ? "up" : "down");
+    info_text(out, "master_sync_unrecoverable_error", view.is_refused ? "yes" : "no");
+    info_number(out, "master_sync_in_progress", view.state == FOLLOWER_COPYING);
+    info_signed(out, "master_last_io_seconds_ago", view.silent_seconds);
     info_number(out, "slave_repl_offset", store_latest_sequence(server->store));
     info_signed(out, "slave_priority", config_integer(server->config, CONFIG_SLAVE_PRIORITY));
+}
+
+// The lag is counted in sequence numbers.
+static void write_replicas(struct server *server, struct buffer *out) {
+    size_t count = 0;
+    struct replica_view *views = replicas_of(server, &count);
+    uint64_t latest = store_latest_sequence(server->store);
+    info_number(out, "connected_slaves", count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t offset = views[i].acknowledged;
+        buffer_append_format(out, "slave%zu:ip=%s,port=%u,offset=%" PRIu64 ",lag=%" PRIu64 "\r\n", i,
+                             views[i].host, views[i].port, offset, latest > offset ? latest - offset : 0);
+    }
+    info_number(out, "master_repl_offset", latest);
+    free(views);
 }
 
 void info_write_replication(struct server *server, struct buffer *out) {
@@ -104,6 +164,5 @@ void info_write_replication(struct server *server, struct buffer *out) {
     info_text(out, "role", view.is_replica ? "slave" : "master");
     if (view.is_replica)
         write_replica(server, &view.master, out);
-    info_number(out, "connected_slaves", 0);
-    info_number(out, "master_repl_offset", store_latest_sequence(server->store));
+    write_replicas(server, out);
 }

@@ -16,8 +16,11 @@
 struct role {
     atomic_bool is_replica; // written under the lock, read by every write
     pthread_mutex_t lock;
-    struct role_master master; // guarded by the lock
-    struct lease *lease;       // constant once threads run
+    struct role_master master;   // guarded by the lock
+    _Atomic uint64_t generation; // written under the lock
+    struct lease *lease;         // constant once threads run
+    role_change_function *on_change;
+    void *on_change_context;
 };
 
 static void take(struct role *role) {
@@ -56,6 +59,16 @@ void role_set_lease(struct role *role, struct lease *lease) {
     role->lease = lease;
 }
 
+void role_on_change(struct role *role, role_change_function *function, void *context) {
+    role->on_change = function;
+    role->on_change_context = context;
+}
+
+static void tell_change(struct role *role, bool is_replica) {
+    if (role->on_change != NULL)
+        role->on_change(role->on_change_context, is_replica);
+}
+
 static bool same_master(const struct role_master *one, const struct role_master *other) {
     return one->port == other->port && strcmp(one->host, other->host) == 0;
 }
@@ -77,9 +90,12 @@ bool role_become_replica(struct role *role, const struct role_master *master) {
     atomic_store_explicit(&role->is_replica, true, memory_order_release);
     if (!was_replica && role->lease != NULL)
         lease_become_replica(role->lease);
+    role->generation += changes;
     release(role);
-    if (changes)
+    if (changes) {
         log_master(master);
+        tell_change(role, true);
+    }
     return changes;
 }
 
@@ -92,9 +108,12 @@ bool role_become_master(struct role *role) {
     if (changes)
         role->master = (struct role_master){0};
     atomic_store_explicit(&role->is_replica, false, memory_order_release);
+    role->generation += changes;
     release(role);
-    if (changes)
+    if (changes) {
         log_warning("this node is a master now");
+        tell_change(role, false);
+    }
     return changes;
 }
 
@@ -111,9 +130,14 @@ bool role_is_replica(const struct role *role) {
     return atomic_load_explicit(&role->is_replica, memory_order_acquire);
 }
 
+uint64_t role_generation(const struct role *role) {
+    return atomic_load_explicit(&role->generation, memory_order_acquire);
+}
+
 struct role_view role_view(struct role *role) {
     take(role);
-    struct role_view view = {.is_replica = role_is_replica(role), .master = role->master};
+    struct role_view view = {
+        .is_replica = role_is_replica(role), .master = role->master, .generation = role->generation};
     release(role);
     return view;
 }

@@ -32,6 +32,11 @@ void role_close(struct role *role);
 // start. NULL: none.
 void role_set_lease(struct role *role, struct lease *lease);
 
+// Told after each change, by the thread that makes it and while nothing is written: must be quick. Before
+// threads start.
+typedef void role_change_function(void *context, bool is_replica);
+void role_on_change(struct role *role, role_change_function *function, void *context);
+
 // Changes of role. The caller holds the store's role guard exclusively, so that no write is in flight across
 // them, or is alone because no other thread has been started. False: the node is that already, nothing has
 // changed.
@@ -44,9 +49,13 @@ void role_give_up_lease(struct role *role);
 // Thread-safe and cheap.
 bool role_is_replica(const struct role *role);
 
+// As in the view.
+uint64_t role_generation(const struct role *role);
+
 struct role_view {
     bool is_replica;
     struct role_master master; // of a replica
+    uint64_t generation;       // raised by each change of role or master
 };
 // Consistent in itself. Thread-safe.
 struct role_view role_view(struct role *role);

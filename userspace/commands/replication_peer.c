@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands that replicas send: who they are, what they want, and how far they have come. Kvrocks' words,
+// so that one of its nodes can be a replica of this one. Uses: arguments, node, replication, server/client.
+#include "base/memory.h"
+#include "base/number.h"
+#include "commands/arguments.h"
+#include "commands/handlers.h"
+#include "commands/node.h"
+#include "replication/peer.h"
+#include "replication/replication.h"
+#include "server/client.h"
+#include "server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// NULL: the error is replied.
+static struct replication *replication_of(struct command_context *context) {
+    const struct node *node = node_of(context->server);
+    if (node == NULL)
+        reply_error(context->reply, "ERR this server has no replicas");
+    return node == NULL ? NULL : node_replication(node);
+}
+
+// --- REPLCONF ---
+
+static const char *take_port(struct client *client, struct bytes value) {
+    uint64_t port = 0;
+    if (!number_read_unsigned(value, &port) || port == 0 || port >= UINT16_MAX)
+        return "ERR listening-port should be number or out of range";
+    client->announced_port = (uint16_t)port;
+    return NULL;
+}
+
+static const char *take_host(struct client *client, struct bytes value) {
+    if (value.length == 0)
+        return "ERR ip-address should not be empty";
+    if (value.length > ROLE_HOST_MAX)
+        return "ERR ip-address is too long";
+    free(client->announced_host);
+    client->announced_host = memory_allocate(value.length + 1);
+    memcpy(client->announced_host, value.data, value.length);
+    client->announced_host[value.length] = '\0';
+    return NULL;
+}
+
+// What is fed acknowledges to the thread that feeds it, and nobody answers; here it may come late.
+static bool is_acknowledgement(const struct command_context *context) {
+    return context->count == 3 && argument_is(context, 1, "ack");
+}
+
+void command_replconf(struct command_context *context) {
+    const char *error = NULL;
+    if (is_acknowledgement(context))
+        return;
+    if (context->count % 2 == 0) {
+        reply_arity_error(context);
+        return;
+    }
+    for (size_t i = 1; i < context->count && error == NULL; i += 2) {
+        if (argument_is(context, i, "listening-port"))
+            error = take_port(context->client, context->arguments[i + 1]);
+        else if (argument_is(context, i, "ip-address"))
+            error = take_host(context->client, context->arguments[i + 1]);
+        else
+            error = "ERR unknown option";
+    }
+    if (error != NULL)
+        reply_error(context->reply, error);
+    else
+        reply_ok(context->reply);
+}
+
+// --- PSYNC ---
+
+struct inheritance {
+    struct replication *replication;
+    uint64_t next;
+    struct replica_announcement announcement;
+    char *names; // of files; NULL: none are wanted
+    bool verified;
+};
+
+static void feed(void *context, int fd) {
+    struct inheritance *inheritance = context;
+    if (fd >= 0)
+        replication_feed(inheritance->replication, fd, inheritance->next, &inheritance->announcement);
+    free(inheritance);
+}
+
+static void begin_feeding(struct command_context *context, struct replication *replication, uint64_t next) {
+    struct inheritance *inheritance = memory_allocate_zeroed(1, sizeof(*inheritance));
+    const struct client *client = context->client;
+    inheritance->replication = replication;
+    inheritance->next = next;
+    inheritance->announcement.port = client->announced_port;
+    if (client->announced_host != NULL)
+        (void)snprintf(inheritance->announcement.host, sizeof(inheritance->announcement.host), "%s",
+                       client->announced_host);
+    client_hand_over(context->client, feed, inheritance);
+}
+
+// PSYNC next, or PSYNC id next. The answer, +OK, comes from the thread that takes the connection over.
+void command_psync(struct command_context *context) {
+    struct replication *replication = replication_of(context);
+    bool names_id = context->count == 3;
+    uint64_t next = 0;
+    const char *error = NULL;
+    if (replication == NULL)
+        return;
+    if (context->count > 3) {
+        reply_arity_error(context);
+        return;
+    }
+    if (!number_read_unsigned(context->arguments[context->count - 1], &next))
+        error = "ERR value is not an unsigned long long or out of range";
+    else
+        error = replication_admit(replication, names_id ? context->arguments[1] : (struct bytes){0}, next);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    else
+        begin_feeding(context, replication, next);
+}
+
+// --- The database's name, and its files ---
+
+// A bare line, unlike any reply of the protocol.
+void command_db_name(struct command_context *context) {
+    struct buffer line = {0};
+    config_text(context->server->config, CONFIG_DB_NAME, &line);
+    buffer_append_text(&line, "\r\n");
+    output_append(&context->reply->output, buffer_bytes(&line));
+    buffer_release(&line);
+}
+
+static void send_list(void *context, int fd) {
+    struct inheritance *inheritance = context;
+    if (fd >= 0)
+        replication_send_list(inheritance->replication, fd, inheritance->verified);
+    free(inheritance);
+}
+
+static void send_files(void *context, int fd) {
+    struct inheritance *inheritance = context;
+    if (fd >= 0)
+        replication_send_files(inheritance->replication, fd, bytes_from_text(inheritance->names),
+                               inheritance->verified);
+    free(inheritance->names);
+    free(inheritance);
+}
+
+// The argument `verified` may follow `count` others. False: the error is replied.
+static bool begin_sending(struct command_context *context, size_t count, struct inheritance *inheritance) {
+    inheritance->replication = replication_of(context);
+    inheritance->verified = argument_is(context, count, "verified");
+    if (inheritance->replication == NULL)
+        return false;
+    if (context->count == count + inheritance->verified)
+        return true;
+    reply_arity_error(context);
+    return false;
+}
+
+void command_fetch_meta(struct command_context *context) {
+    struct inheritance inheritance = {0};
+    if (begin_sending(context, 1, &inheritance))
+        client_hand_over(context->client, send_list, memory_copy(&inheritance, sizeof(inheritance)));
+}
+
+void command_fetch_file(struct command_context *context) {
+    struct inheritance inheritance = {0};
+    struct bytes names = context->arguments[1];
+    if (!begin_sending(context, 2, &inheritance))
+        return;
+    inheritance.names = memory_allocate(names.length + 1);
+    memcpy(inheritance.names, names.data, names.length);
+    inheritance.names[names.length] = '\0';
+    client_hand_over(context->client, send_files, memory_copy(&inheritance, sizeof(inheritance)));
+}
