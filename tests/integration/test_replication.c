@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A master and a replica that follows it by the log: what arrives, who is told what, and what broken links,
+// killed and stopped processes leave behind.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "replication_pair.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+struct nodes {
+    struct test_server master, replica;
+    redisContext *to_master, *to_replica;
+    struct wire *wire; // from the replica to the master
+};
+
+static const char settings[] = "replication-recv-timeout-ms 2000\n";
+
+static int open_nodes(void **state) {
+    static struct nodes nodes;
+    server_start(&nodes.master, settings);
+    server_start(&nodes.replica, settings);
+    nodes.to_master = server_connect(&nodes.master);
+    nodes.to_replica = server_connect(&nodes.replica);
+    nodes.wire = wire_open(nodes.master.port);
+    follow(nodes.to_replica, wire_port(nodes.wire));
+    *state = &nodes;
+    return 0;
+}
+
+static int close_nodes(void **state) {
+    struct nodes *nodes = *state;
+    redisFree(nodes->to_master);
+    redisFree(nodes->to_replica);
+    server_discard(&nodes->replica);
+    server_discard(&nodes->master);
+    wire_close(nodes->wire);
+    return 0;
+}
+
+static void write_some(redisContext *connection, const char *prefix, int count) {
+    for (int i = 0; i < count; i++)
+        assert_int_equal(redisAppendCommand(connection, "SET %s:%d value-%d", prefix, i, i), REDIS_OK);
+    for (int i = 0; i < count; i++)
+        expect_next_text(connection, "OK");
+}
+
+// A command whose words have no blanks in them.
+static redisReply *run_words(redisContext *connection, const char *text) {
+    const char *words[16];
+    char copy[256];
+    char *rest = copy;
+    int count = 0;
+    (void)snprintf(copy, sizeof(copy), "%s", text);
+    while ((words[count] = strtok_r(rest, " ", &rest)) != NULL)
+        count++;
+    redisReply *reply = redisCommandArgv(connection, count, words, NULL);
+    assert_non_null(reply);
+    return reply;
+}
+
+static void run_each(redisContext *connection, const char *const *commands, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = run_words(connection, commands[i]);
+        if (reply->type == REDIS_REPLY_ERROR)
+            fail_msg("'%s': %s", commands[i], reply->str);
+        freeReplyObject(reply);
+    }
+}
+
+// --- What arrives ---
+
+static void a_replica_has_what_its_master_is_told(void **state) {
+    static const char *const commands[] = {"SET string hello",
+                                           "APPEND string -world",
+                                           "SETRANGE string 2 LL",
+                                           "INCRBY number 41",
+                                           "INCRBYFLOAT float 1.5",
+                                           "MSET a 1 b 2 c 3",
+                                           "SETEX dying 10000 soon",
+                                           "PEXPIRE string 10000000",
+                                           "PERSIST string",
+                                           "SETBIT bits 100 1",
+                                           "BITOP NOT inverted bits",
+                                           "HSET hash f 1 g 2 h 3",
+                                           "HDEL hash g",
+                                           "HINCRBY hash f 5",
+                                           "COPY hash hash2",
+                                           "RENAME hash2 hash3",
+                                           "DEL b",
+                                           "GETDEL c",
+                                           "SET short x PX 1"};
+    struct nodes *nodes = *state;
+    run_each(nodes->to_master, commands, sizeof(commands) / sizeof(commands[0]));
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    expect_text(nodes->to_replica, "heLLo-world", "GET string");
+    expect_text(nodes->to_replica, "6", "HGET hash f");
+    expect_null(nodes->to_replica, "GET b");
+    expect_integer(nodes->to_replica, 10000, "TTL dying");
+}
+
+static void a_transaction_arrives_whole_and_flushall_empties_both(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "MULTI");
+    expect_text(nodes->to_master, "QUEUED", "SET one 1");
+    expect_text(nodes->to_master, "QUEUED", "HSET two f 2");
+    expect_text(nodes->to_master, "QUEUED", "DEL one");
+    freeReplyObject(command(nodes->to_master, "EXEC"));
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    expect_text(nodes->to_replica, "2", "HGET two f");
+    expect_text(nodes->to_master, "OK", "FLUSHALL");
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    expect_integer(nodes->to_replica, 0, "DBSIZE");
+}
+
+static void big_values_arrive_as_they_are(void **state) {
+    enum { SIZE = 20 << 20 };
+    struct nodes *nodes = *state;
+    char *value = malloc(SIZE);
+    assert_non_null(value);
+    for (size_t i = 0; i < SIZE; i++)
+        value[i] = (char)(i * 2654435761U >> 13);
+    const char *words[] = {"SET", "big", value};
+    const size_t lengths[] = {3, 3, SIZE};
+    redisReply *reply = redisCommandArgv(nodes->to_master, 3, words, lengths);
+    assert_non_null(reply);
+    assert_string_equal(reply->str, "OK");
+    freeReplyObject(reply);
+    expect_text(nodes->to_master, "OK", "SET small 1");
+    free(value);
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    expect_integer(nodes->to_replica, SIZE, "STRLEN big");
+}
+
+static void a_watched_key_that_the_master_changes_is_noticed(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET watched 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    expect_text(nodes->to_replica, "OK", "WATCH watched");
+    expect_text(nodes->to_replica, "OK", "MULTI");
+    expect_text(nodes->to_replica, "QUEUED", "GET watched");
+    expect_text(nodes->to_master, "OK", "SET watched 2");
+    redisContext *other = server_connect(&nodes->replica);
+    wait_in_step(nodes->to_master, other);
+    redisFree(other);
+    expect_null(nodes->to_replica, "EXEC");
+}
+
+// --- Who is told what ---
+
+static void writes_are_refused_by_a_replica_and_its_role_is_told(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    expect_error(nodes->to_replica, "READONLY", "SET key 2");
+    redisReply *role = command(nodes->to_replica, "ROLE");
+    assert_int_equal(role->elements, 5);
+    assert_string_equal(role->element[0]->str, "slave");
+    assert_string_equal(role->element[3]->str, "connected");
+    freeReplyObject(role);
+    role = command(nodes->to_master, "ROLE");
+    assert_int_equal(role->elements, 3);
+    assert_int_equal(role->element[2]->elements, 1);
+    freeReplyObject(role);
+    assert_int_equal(server_info_number(nodes->to_master, "replication", "connected_slaves"), 1);
+}
+
+static void wait_counts_the_replicas_that_have_the_writes(void **state) {
+    struct nodes *nodes = *state;
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    expect_integer(nodes->to_master, 1, "WAIT 1 20000");
+    expect_text(nodes->to_replica, "1", "GET key");
+    expect_integer(nodes->to_master, 1, "WAIT 0 0");
+    expect_integer(nodes->to_master, 1, "WAIT 2 50");
+    expect_error(nodes->to_master, "ERR numreplicas", "WAIT -1 50");
+    expect_error(nodes->to_master, "ERR timeout", "WAIT 1 -1");
+    expect_error(nodes->to_replica, "ERR WAIT", "WAIT 1 50");
+    wire_cut(nodes->wire);
+    expect_text(nodes->to_master, "OK", "SET key 2");
+    expect_integer(nodes->to_master, 0, "WAIT 1 100");
+    send_command(nodes->to_master, "WAIT 1 0");
+    wire_mend(nodes->wire);
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(nodes->to_master, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->integer, 1);
+    freeReplyObject(reply);
+}
+
+static bool is_stale(void *context) {
+    redisReply *reply = command(context, "GET key");
+    bool stale = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MASTERDOWN", 10) == 0;
+    freeReplyObject(reply);
+    return stale;
+}
+
+static void old_data_are_served_or_not_as_configured(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    wire_cut(nodes->wire);
+    expect_text(nodes->to_replica, "OK", "CONFIG SET slave-serve-stale-data no");
+    wait_until(is_stale, nodes->to_replica, 60, "old data are refused");
+    expect_text(nodes->to_replica, "OK", "CONFIG SET slave-serve-stale-data yes");
+    expect_text(nodes->to_replica, "1", "GET key");
+    expect_text(nodes->to_replica, "OK", "CONFIG SET slave-serve-stale-data no");
+    wire_mend(nodes->wire);
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    expect_text(nodes->to_replica, "1", "GET key");
+}
+
+static void a_master_with_a_password_is_followed_only_with_it(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_replica, "OK", "REPLICAOF NO ONE");
+    expect_text(nodes->to_master, "OK", "CONFIG SET requirepass secret");
+    follow(nodes->to_replica, wire_port(nodes->wire));
+    server_wait_log(&nodes->replica, "NOAUTH");
+    expect_text(nodes->to_replica, "OK", "CONFIG SET masterauth secret");
+    expect_text(nodes->to_master, "OK", "AUTH secret");
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+}
+
+// --- What goes wrong ---
+
+static void broken_links_need_no_full_copy(void **state) {
+    struct nodes *nodes = *state;
+    write_some(nodes->to_master, "first", 100);
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    for (int i = 0; i < 10; i++) {
+        wire_cut_after(nodes->wire, 500 + (uint64_t)i * 777);
+        write_some(nodes->to_master, "more", 100);
+    }
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    wire_cut(nodes->wire);
+    write_some(nodes->to_master, "meanwhile", 1000);
+    wire_mend(nodes->wire);
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    assert_int_equal(server_info_number(nodes->to_master, "stats", "sync_full"), 0);
+}
+
+static void reconnect(redisContext **connection, const struct test_server *server) {
+    redisFree(*connection);
+    *connection = server_connect(server);
+}
+
+static void killing_either_side_loses_and_invents_nothing(void **state) {
+    struct nodes *nodes = *state;
+    for (int i = 0; i < 3; i++) {
+        write_some(nodes->to_master, "before", 200);
+        server_kill(&nodes->master);
+        server_restart(&nodes->master);
+        reconnect(&nodes->to_master, &nodes->master);
+        write_some(nodes->to_master, "between", 200);
+        server_kill(&nodes->replica);
+        write_some(nodes->to_master, "alone", 200);
+        server_restart(&nodes->replica);
+        reconnect(&nodes->to_replica, &nodes->replica);
+        follow(nodes->to_replica, wire_port(nodes->wire));
+    }
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    assert_int_equal(server_info_number(nodes->to_master, "stats", "sync_full"), 0);
+}
+
+static void pause_process(pid_t pid) {
+    int status = 0;
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+static bool has_no_replica(void *context) {
+    return server_info_number(context, "replication", "connected_slaves") == 0;
+}
+
+static void a_stopped_replica_is_cut_off_and_comes_back(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    pause_process(nodes->replica.pid);
+    write_some(nodes->to_master, "unheard", 100);
+    wait_until(has_no_replica, nodes->to_master, 90, "the stopped replica is cut off");
+    assert_true(server_log_contains(&nodes->master, "it acknowledges nothing any more"));
+    assert_int_equal(kill(nodes->replica.pid, SIGCONT), 0);
+    assert_same_data(nodes->to_master, nodes->to_replica);
+}
+
+static void a_stopped_master_is_left_and_found_again(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    pause_process(nodes->master.pid);
+    server_wait_log(&nodes->replica, "nothing has moved for too long");
+    expect_text(nodes->to_replica, "1", "GET key");
+    assert_int_equal(kill(nodes->master.pid, SIGCONT), 0);
+    expect_text(nodes->to_master, "OK", "SET key 2");
+    assert_same_data(nodes->to_master, nodes->to_replica);
+}
+
+static void a_slow_replica_does_not_slow_its_master(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    wire_limit(nodes->wire, 100 << 10);
+    write_some(nodes->to_master, "fast", 20000);
+    assert_true(server_info_number(nodes->to_replica, "replication", "master_repl_offset") <
+                server_info_number(nodes->to_master, "replication", "master_repl_offset"));
+    wire_limit(nodes->wire, 0);
+    assert_same_data(nodes->to_master, nodes->to_replica);
+}
+
+static void replicas_of_replicas_have_the_same_data(void **state) {
+    struct nodes *nodes = *state;
+    struct test_server third;
+    server_start(&third, settings);
+    redisContext *to_third = server_connect(&third);
+    follow(to_third, nodes->replica.port);
+    write_some(nodes->to_master, "passed-on", 500);
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    assert_same_data(nodes->to_master, to_third);
+    redisFree(to_third);
+    server_discard(&third);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
+        WITH_NODES(a_replica_has_what_its_master_is_told),
+        WITH_NODES(a_transaction_arrives_whole_and_flushall_empties_both),
+        WITH_NODES(big_values_arrive_as_they_are),
+        WITH_NODES(a_watched_key_that_the_master_changes_is_noticed),
+        WITH_NODES(writes_are_refused_by_a_replica_and_its_role_is_told),
+        WITH_NODES(wait_counts_the_replicas_that_have_the_writes),
+        WITH_NODES(old_data_are_served_or_not_as_configured),
+        WITH_NODES(a_master_with_a_password_is_followed_only_with_it),
+        WITH_NODES(broken_links_need_no_full_copy),
+        WITH_NODES(killing_either_side_loses_and_invents_nothing),
+        WITH_NODES(a_stopped_replica_is_cut_off_and_comes_back),
+        WITH_NODES(a_stopped_master_is_left_and_found_again),
+        WITH_NODES(a_slow_replica_does_not_slow_its_master),
+        WITH_NODES(replicas_of_replicas_have_the_same_data),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
