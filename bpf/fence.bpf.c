@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // The kernel's half of the fence: once the lease of a port has expired, packets that carry a write to it are
 // dropped. One program for XDP and one for TC, which differ only in how a packet's bytes are read. The maps
@@ -385,5 +385,5 @@ int fence_tc(struct __sk_buff *context) {
     return fence_judge(&this, FENCE_HOOK_TC) == FENCE_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
-// bpf_perf_event_output() is for programs under the GPL; the files of this folder may be used under it.
-const char fence_license[] SEC("license") = "GPL";
+// bpf_perf_event_output() is for programs that may be used under the GPL, as these may.
+const char fence_license[] SEC("license") = "Dual BSD/GPL";

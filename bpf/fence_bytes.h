@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // Bytes of packets as numbers, for the kernel's half and its tests: up to eight are compared at once.
 #ifndef KVFENCE_BPF_FENCE_BYTES_H

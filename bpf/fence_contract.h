@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // The contract between the two halves of the fence: what lies in the maps under /sys/fs/bpf/kvfence/, who
 // writes it, and what the kernel's half makes of it. Included by the BPF programs and by the server, so it

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // The commands whose entry in fence_commands does not follow from the server's table alone. For userspace:
 // whoever fills fence_commands, and the tests. Names that the server does not know are left out of the map.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // Finds the payload of a TCP segment in an Ethernet frame: 802.1Q and 802.1ad tags, IPv4 with options, IPv6
 // with extension headers, TCP with options. Plain C, for the BPF programs and, natively, for tests. Only the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // Walks the RESP commands of one packet's payload and says whether a write is among them. Plain C: both BPF
 // programs and the tests, natively, are made of this file. It goes from command to command by their lengths

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // Reads single tokens of RESP from a window, a copy of a stretch of a packet. The functions are pure: all
 // that they are told is in their arguments, all that they find is in one number. So the kernel's verifier

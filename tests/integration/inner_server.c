@@ -24,9 +24,10 @@ static void configure(struct inner_server *inner, int workers) {
     char error[SERVER_ERROR_SIZE];
     (void)snprintf(text, sizeof(text), "--port %d --dir %s --workers %d", inner->address.port,
                    inner->directory, workers);
-    char *arguments[6];
+    // A fence that is loaded on this machine is not the tests'.
+    char *arguments[8] = {(char[]){"--fence-bpf-path"}, (char[]){""}};
     char *rest = NULL;
-    size_t count = 0;
+    size_t count = 2;
     for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
         arguments[count++] = word;
     inner->config = config_open();

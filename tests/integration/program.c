@@ -145,9 +145,10 @@ pid_t program_start(struct sandbox *sandbox, const char *const *arguments) {
 pid_t program_serve(struct sandbox *sandbox, const char *const *arguments) {
     char port[16];
     char directory[PATH_MAX];
-    const char *all[MOST_ARGUMENTS] = {"--port", port,        "--dir",  directory,     "--workers",
-                                       "1",      "--log-dir", "stdout", "--daemonize", "no"};
-    size_t count = 10;
+    const char *all[MOST_ARGUMENTS] = {
+        "--port",    port,     "--dir",       directory, "--workers",        "1",
+        "--log-dir", "stdout", "--daemonize", "no",      "--fence-bpf-path", ""};
+    size_t count = 12;
     (void)snprintf(port, sizeof(port), "%d", sandbox->port);
     (void)snprintf(directory, sizeof(directory), "%s", sandbox_path(sandbox, "data"));
     for (size_t i = 0; arguments != NULL && arguments[i] != NULL; i++) {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // Stands in for the fence where the scripts are tested: its maps and programs by name, and programs that let
 // everything pass. The verifier takes seconds for the real ones, and these tests load some hundred times.
@@ -62,4 +62,4 @@ SEC("tc") int fence_tc(struct __sk_buff *context) {
     return -1; // TC_ACT_UNSPEC
 }
 
-char _license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "Dual BSD/GPL";
