@@ -109,7 +109,9 @@ static void score_edge(double score, bool behind, char out[ENCODED_DOUBLE_SIZE])
     encode_double(out, score);
     if (score == 0) // Kvrocks may have stored a -0, whose place is right before that of 0
         encode_double(out, behind ? 0.0 : -0.0);
-    for (size_t at = ENCODED_DOUBLE_SIZE; behind && at-- != 0;) {
+    if (!behind)
+        return;
+    for (size_t at = ENCODED_DOUBLE_SIZE; at-- != 0;) {
         out[at] = (char)(out[at] + 1);
         if (out[at] != 0)
             break;
