@@ -10,14 +10,18 @@
 #include <cmocka.h>
 
 #include "inner_server.h"
+#include "lease/lease.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 
-// Becomes a replica, or loses its slots, after it has been asked so many times.
+// Becomes a replica, or loses its slots, after it has been asked so many times. Or only its lease does, as if
+// the role changed right after the answer.
 struct node_double {
     atomic_int asked_role, asked_slots;
     atomic_int master_for, serves_for; // -1: for ever
+    atomic_int lease_for;
+    struct lease *lease;
 };
 
 static bool in_cluster(void *context) {
@@ -39,6 +43,8 @@ static bool runs_out(atomic_int *asked, atomic_int *allowed) {
 
 static bool is_replica(void *context) {
     struct node_double *node = context;
+    if (atomic_load(&node->asked_role) + 1 == atomic_load(&node->lease_for))
+        lease_become_replica(node->lease);
     return runs_out(&node->asked_role, &node->master_for);
 }
 
@@ -49,6 +55,11 @@ static bool serves(void *context, const struct node_request *request, char error
         return true;
     (void)snprintf(error, NODE_ERROR_SIZE, "MOVED 12182 127.0.0.1:7002");
     return false;
+}
+
+static void take_lease(void *context, struct lease *lease) {
+    struct node_double *node = context;
+    node->lease = lease;
 }
 
 struct scene {
@@ -64,6 +75,7 @@ static int open_scene(void **state) {
                                    .is_this_master = is_this_master,
                                    .is_replica = is_replica,
                                    .serves = serves,
+                                   .take_lease = take_lease,
                                    .context = &scene.node};
     inner_server_open_node(&scene.inner, 1, &view);
     scene.client = server_connect(&scene.inner.address);
@@ -141,12 +153,19 @@ static void a_transaction_that_only_reads_runs_on_a_replica(void **state) {
     expect_stored(scene, NULL);
 }
 
+// Asked the second time inside the guard. Nobody takes the guard here, so the write gets between the two
+// gates.
+static void become_a_replica_before_the_second_gate(struct scene *scene) {
+    change_after(scene, -1, -1);
+    atomic_store(&scene->node.lease_for, 2);
+}
+
 // The lease may have ended between commit and settle, and a replica's lease does not tell.
 static void a_write_is_not_acknowledged_by_a_fenced_node_that_has_become_a_replica(void **state) {
     struct scene *scene = *state;
     expect_text(scene->client, "OK", "CONFIG SET master-lease-mode block-write");
     redisContext *writer = server_connect(&scene->inner.address);
-    change_after(scene, 2, -1);
+    become_a_replica_before_the_second_gate(scene);
     assert_null(redisCommand(writer, "SET foo 1"));
     assert_int_equal(writer->err, REDIS_ERR_EOF);
     redisFree(writer);
@@ -155,7 +174,7 @@ static void a_write_is_not_acknowledged_by_a_fenced_node_that_has_become_a_repli
 
 static void without_the_fence_a_write_that_was_stored_is_acknowledged_by_a_new_replica(void **state) {
     struct scene *scene = *state;
-    change_after(scene, 2, -1);
+    become_a_replica_before_the_second_gate(scene);
     expect_text(scene->client, "OK", "SET foo 1");
     expect_stored(scene, "1");
 }

@@ -203,7 +203,7 @@ static void a_host_that_is_too_long_is_no_master(void **state) {
 
 struct observer {
     struct place *place;
-    struct role_guard *guard;
+    struct role_guard *guard; // NULL: settling takes none
     atomic_bool stop;
     atomic_int looked;
     atomic_bool let_a_write_pass, torn;
@@ -246,6 +246,44 @@ static void no_write_slips_through_between_role_and_lease(void **state) {
     assert_false(observer.let_a_write_pass);
 }
 
+// As a worker does at the end of a round in which it wrote while the node still had its lease.
+static void *settle(void *argument) {
+    struct observer *observer = argument;
+    while (!atomic_load(&observer->stop)) {
+        if (lease_check_settle(observer->place->lease) == NULL)
+            atomic_store(&observer->let_a_write_pass, true);
+        atomic_fetch_add(&observer->looked, 1);
+    }
+    return NULL;
+}
+
+static void change_role(struct role *role, int turn) {
+    switch (turn % 4) {
+    case 0:
+        (void)role_become_replica(role, &master_a);
+        break;
+    case 1:
+        (void)role_become_master(role);
+        break;
+    default:
+        role_give_up_lease(role);
+    }
+}
+
+static void no_write_is_acknowledged_between_role_and_lease(void **state) {
+    struct place *place = *state;
+    struct observer observer = {.place = place};
+    pthread_t thread;
+    assert_int_equal(heartbeat(place, 7), LEASE_RENEWED);
+    place->now.value += UINT64_C(20000000000); // the lease is over
+    assert_int_equal(pthread_create(&thread, NULL, settle, &observer), 0);
+    for (int i = 0; i < 2000 || atomic_load(&observer.looked) < 100000; i++)
+        change_role(place->role, i);
+    atomic_store(&observer.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(observer.let_a_write_pass);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_place, close_place)
 
 int main(void) {
@@ -262,6 +300,7 @@ int main(void) {
         CASE(a_role_works_without_a_lease),
         CASE(a_host_that_is_too_long_is_no_master),
         CASE(no_write_slips_through_between_role_and_lease),
+        CASE(no_write_is_acknowledged_between_role_and_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

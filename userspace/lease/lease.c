@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NS_PER_MS = 1000000, LOG_INTERVAL_NS = 1000000000, MODE_BITS = 2 };
+enum { NS_PER_MS = 1000000, LOG_INTERVAL_NS = 1000000000, MODE_BITS = 2, GATE_BITS = MODE_BITS + 1 };
 
 struct lease {
-    // The server's half: the deadline in nanoseconds, shifted left by MODE_BITS, and the mode. One word, so
-    // that a check sees both as they were at one moment. 0 in mode disabled.
+    // The server's half: the deadline in nanoseconds, whether the node is a replica, and the mode. One word,
+    // so that a check sees all of it as it was at one moment. 0 in mode disabled.
     _Atomic uint64_t gate;
     _Atomic uint64_t writes_refused, writes_logged, late_commits;
 
@@ -74,13 +74,19 @@ const char *lease_status_name(enum lease_status status) {
 
 // --- The gate and the kernel's half ---
 
-static uint64_t gate_word(boot_ns_t deadline, enum lease_mode mode) {
-    always_assert(deadline.value <= UINT64_MAX >> MODE_BITS, "a deadline leaves room for the mode");
-    return mode == LEASE_DISABLED ? 0 : deadline.value << MODE_BITS | (uint64_t)mode;
+static uint64_t gate_word(const struct lease_state *state, enum lease_mode mode) {
+    always_assert(state->deadline.value <= UINT64_MAX >> GATE_BITS, "a deadline leaves room for the rest");
+    if (mode == LEASE_DISABLED)
+        return 0;
+    return state->deadline.value << GATE_BITS | (uint64_t)state->is_replica << MODE_BITS | (uint64_t)mode;
 }
 
 static boot_ns_t gate_deadline(uint64_t word) {
-    return (boot_ns_t){word >> MODE_BITS};
+    return (boot_ns_t){word >> GATE_BITS};
+}
+
+static bool gate_is_replica(uint64_t word) {
+    return (word >> MODE_BITS & 1) != 0;
 }
 
 static enum lease_mode gate_mode(uint64_t word) {
@@ -103,7 +109,7 @@ static void publish(const struct lease *lease, uint64_t word) {
 // what the server refuses.
 static void move_halves(struct lease *lease) {
     uint64_t before = atomic_load_explicit(&lease->gate, memory_order_relaxed);
-    uint64_t after = gate_word(lease->state.deadline, lease->mode);
+    uint64_t after = gate_word(&lease->state, lease->mode);
     bool mirror_first = (passes_until(after) > passes_until(before)) != MUTANT(mirror_order);
     if (after == before)
         return;
@@ -126,9 +132,12 @@ static void arm_timer(struct lease *lease) {
 
 // --- The checks ---
 
+static uint64_t look_at_gate(const struct lease *lease) {
+    return atomic_load_explicit(&lease->gate, memory_order_acquire);
+}
+
 // The mode if the deadline has passed; LEASE_DISABLED if there is nothing to say against a write.
-static enum lease_mode mode_if_expired(const struct lease *lease) {
-    uint64_t word = atomic_load_explicit(&lease->gate, memory_order_acquire);
+static enum lease_mode mode_if_expired(const struct lease *lease, uint64_t word) {
     if (gate_deadline(word).value == 0 || lease_allows(gate_deadline(word), now_of(lease)))
         return LEASE_DISABLED;
     return gate_mode(word);
@@ -139,7 +148,7 @@ static void count(_Atomic uint64_t *counter) {
 }
 
 const char *lease_check_commit(struct lease *lease) {
-    enum lease_mode mode = mode_if_expired(lease);
+    enum lease_mode mode = mode_if_expired(lease, look_at_gate(lease));
     if (mode == LEASE_LOG_ONLY)
         count(&lease->writes_logged);
     if (mode != LEASE_BLOCK_WRITE || MUTANT(check_at_commit))
@@ -149,9 +158,14 @@ const char *lease_check_commit(struct lease *lease) {
 }
 
 const char *lease_check_settle(struct lease *lease) {
-    if (mode_if_expired(lease) != LEASE_BLOCK_WRITE || MUTANT(check_at_settle))
+    uint64_t word = look_at_gate(lease);
+    bool has_lost_it = gate_is_replica(word) && gate_mode(word) == LEASE_BLOCK_WRITE;
+    if (MUTANT(check_at_settle) || (!has_lost_it && mode_if_expired(lease, word) != LEASE_BLOCK_WRITE))
         return NULL;
     count(&lease->late_commits);
+    if (has_lost_it)
+        return "READONLY this node became a replica before the write was acknowledged: its outcome is "
+               "unknown";
     return "READONLY master lease expired before the write was acknowledged: its outcome is unknown";
 }
 
@@ -283,6 +297,15 @@ void lease_become_master(struct lease *lease) {
     step_end(lease, &step);
     if (step.before.is_replica)
         lease_words_start(&step.after, step.mode, "this node has become a master");
+}
+
+void lease_give_up(struct lease *lease) {
+    struct lease_step step = step_begin(lease);
+    (void)lease_note_expiry(&lease->state, step.now);
+    lease_drop(&lease->state, lease->cold_start, step.now);
+    step_end(lease, &step);
+    if (!step.after.is_replica)
+        lease_words_start(&step.after, step.mode, "this node goes on under another id");
 }
 
 void lease_set_mirror(struct lease *lease, const struct lease_mirror *mirror) {

@@ -55,6 +55,10 @@ void lease_close(struct lease *lease);
 // clock while there is a lease; nothing is locked, allocated or logged. lease_check_commit() counts the write
 // as refused or, in log-only mode, as logged; lease_check_settle() counts a late commit: ask it once a round,
 // and only if the round wrote. A round that was counted as logged at commit is not counted again.
+//
+// A replica has no lease that could end, and nothing to enforce at commit: the role guard keeps it from
+// committing. But in block-write mode it must not acknowledge what it wrote while it was a master, however
+// long ago that master's lease ended.
 const char *lease_check_commit(struct lease *lease);
 const char *lease_check_settle(struct lease *lease);
 
@@ -77,6 +81,10 @@ void lease_set_cold_start(struct lease *lease, enum lease_cold_start cold_start)
 // RocksDB. Becoming what the node is already changes nothing.
 void lease_become_replica(struct lease *lease);
 void lease_become_master(struct lease *lease);
+
+// The node is no longer taken for whom the lease was granted to: a master is left as one that has only just
+// become it, in one step, so that neither check sees it without a lease in between. With the guard held too.
+void lease_give_up(struct lease *lease);
 
 // Attaches the kernel's half and publishes the present state to it, or takes it away (NULL): then nothing is
 // published to it any more. `mirror` is copied.

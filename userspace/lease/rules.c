@@ -95,6 +95,14 @@ void lease_turn_master(struct lease_state *state, enum lease_cold_start cold_sta
     assert_sound(state);
 }
 
+void lease_drop(struct lease_state *state, enum lease_cold_start cold_start, boot_ns_t now) {
+    if (state->is_replica)
+        return;
+    state->election_version = 0;
+    begin_as_master(state, cold_start, now);
+    assert_sound(state);
+}
+
 void lease_apply_cold_start(struct lease_state *state, enum lease_cold_start cold_start, boot_ns_t now) {
     if (!state->is_replica && !state->ever_held)
         begin_as_master(state, cold_start, now);

@@ -98,6 +98,9 @@ struct lease_state lease_start(struct lease_record record, bool is_replica, enum
 void lease_turn_replica(struct lease_state *state);
 void lease_turn_master(struct lease_state *state, enum lease_cold_start cold_start, boot_ns_t now);
 
+// A master is left as one that has only just become it. A replica has nothing to give up.
+void lease_drop(struct lease_state *state, enum lease_cold_start cold_start, boot_ns_t now);
+
 // The setting was changed: decides anew for a master that never had a lease.
 void lease_apply_cold_start(struct lease_state *state, enum lease_cold_start cold_start, boot_ns_t now);
 

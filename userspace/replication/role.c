@@ -119,10 +119,8 @@ bool role_become_master(struct role *role) {
 
 void role_give_up_lease(struct role *role) {
     take(role);
-    if (!role_is_replica(role) && role->lease != NULL) {
-        lease_become_replica(role->lease);
-        lease_become_master(role->lease);
-    }
+    if (role->lease != NULL)
+        lease_give_up(role->lease);
     release(role);
 }
 

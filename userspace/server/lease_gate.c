@@ -18,7 +18,6 @@
 
 struct lease_gate {
     struct config *config;
-    const struct node_view *node;
     struct lease *lease;
     struct wall_steps *steps;
     int timer;
@@ -86,7 +85,6 @@ struct lease_gate *lease_gate_open(struct config *config, const struct node_view
                                    char error[LEASE_ERROR_SIZE]) {
     struct lease_gate *gate = memory_allocate_zeroed(1, sizeof(*gate));
     gate->config = config;
-    gate->node = node;
     gate->steps = wall_steps_open();
     gate->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (gate->timer < 0)
@@ -116,18 +114,9 @@ struct lease *lease_gate_lease(struct lease_gate *gate) {
     return gate->lease;
 }
 
-// A replica has no lease that could have ended, so what a round wrote before the node became one would be
-// acknowledged however long ago the master's lease ended. The role guard keeps a replica from committing.
-static const char *check_settle(const struct lease_gate *gate) {
-    if (mode_of(gate->config) == LEASE_BLOCK_WRITE && gate->node->is_replica(gate->node->context))
-        return "READONLY this node became a replica before the write was acknowledged: its outcome is "
-               "unknown";
-    return lease_check_settle(gate->lease);
-}
-
 const char *lease_gate_check(void *context, enum store_gate which) {
     const struct lease_gate *gate = context;
-    return which == STORE_GATE_COMMIT ? lease_check_commit(gate->lease) : check_settle(gate);
+    return which == STORE_GATE_COMMIT ? lease_check_commit(gate->lease) : lease_check_settle(gate->lease);
 }
 
 int lease_gate_timer(const struct lease_gate *gate) {

@@ -14,7 +14,7 @@
 
 struct lease_gate;
 
-// NULL with a reason in `error`. `config` and what `node` points to outlive it.
+// NULL with a reason in `error`. `config` outlives it; `node` is asked once, for the role to begin with.
 struct lease_gate *lease_gate_open(struct config *config, const struct node_view *node,
                                    char error[LEASE_ERROR_SIZE]);
 // The configuration must not be changed any more.
