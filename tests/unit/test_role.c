@@ -284,6 +284,54 @@ static void no_write_is_acknowledged_between_role_and_lease(void **state) {
     assert_false(observer.let_a_write_pass);
 }
 
+// A node whose id changes back and forth, and the heartbeats for one of the two.
+struct renaming {
+    struct place *place;
+    atomic_bool is_other, stop;
+    atomic_int beats;
+};
+
+static bool is_its_id(void *context) {
+    const struct renaming *renaming = context;
+    return !atomic_load(&renaming->is_other);
+}
+
+static void *send_heartbeats(void *argument) {
+    struct renaming *renaming = argument;
+    const struct lease_heartbeat beat = {.form = LEASE_FORM_NODE,
+                                         .cluster_enabled = true,
+                                         .is_for_this_node = is_its_id,
+                                         .context = renaming,
+                                         .lease_ms = 10000,
+                                         .version = 7,
+                                         .arrived = renaming->place->now};
+    struct lease_answer answer;
+    while (!atomic_load(&renaming->stop)) {
+        lease_heartbeat(renaming->place->lease, &beat, &answer);
+        atomic_fetch_add(&renaming->beats, 1);
+    }
+    return NULL;
+}
+
+static void no_heartbeat_for_the_id_before_renews_after_the_lease_was_given_up(void **state) {
+    struct place *place = *state;
+    struct renaming renaming = {.place = place};
+    pthread_t thread;
+    assert_int_equal(heartbeat(place, 7), LEASE_RENEWED);
+    assert_int_equal(pthread_create(&thread, NULL, send_heartbeats, &renaming), 0);
+    bool renewed = false;
+    for (int i = 0; i < 20000 || atomic_load(&renaming.beats) < 20000; i++) {
+        atomic_store(&renaming.is_other, true);
+        role_give_up_lease(place->role);
+        for (int look = 0; look < 10; look++)
+            renewed |= lease_check_commit(place->lease) == NULL;
+        atomic_store(&renaming.is_other, false);
+    }
+    atomic_store(&renaming.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(renewed);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_place, close_place)
 
 int main(void) {
@@ -301,6 +349,7 @@ int main(void) {
         CASE(a_host_that_is_too_long_is_no_master),
         CASE(no_write_slips_through_between_role_and_lease),
         CASE(no_write_is_acknowledged_between_role_and_lease),
+        CASE(no_heartbeat_for_the_id_before_renews_after_the_lease_was_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,11 +32,18 @@ static bool read_short_form(struct command_context *context, struct lease_heartb
            read_number(context, 3, "ttl_ms", &heartbeat->lease_ms);
 }
 
+static bool is_for_this_node(void *argument) {
+    const struct command_context *context = argument;
+    const struct node_view *node = &context->server->node;
+    return node->is_this_master(node->context, context->arguments[2]);
+}
+
 static bool read_node_form(struct command_context *context, struct lease_heartbeat *heartbeat) {
     const struct node_view *node = &context->server->node;
     heartbeat->form = LEASE_FORM_NODE;
     heartbeat->cluster_enabled = node->in_cluster(node->context);
-    heartbeat->for_this_node = node->is_this_master(node->context, context->arguments[2]);
+    heartbeat->is_for_this_node = is_for_this_node;
+    heartbeat->context = context;
     heartbeat->has_since = context->count == NODE_FORM_WITH_SINCE;
     return read_number(context, 3, "lease_ms", &heartbeat->lease_ms) &&
            read_number(context, 4, "election_version", &heartbeat->version) &&

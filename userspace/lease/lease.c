@@ -235,7 +235,10 @@ static bool make_durable(struct lease *lease, struct lease_record record, char e
 static bool try_heartbeat(struct lease *lease, const struct lease_heartbeat *heartbeat,
                           struct lease_answer *out, struct lease_record *record) {
     struct lease_step step = step_begin(lease);
-    struct lease_decision decision = lease_decide(&lease->state, heartbeat, step.now);
+    struct lease_heartbeat asked = *heartbeat;
+    if (asked.is_for_this_node != NULL)
+        asked.for_this_node = asked.is_for_this_node(asked.context);
+    struct lease_decision decision = lease_decide(&lease->state, &asked, step.now);
     if (!decision.must_record)
         lease->state = decision.next;
     step_end(lease, &step);

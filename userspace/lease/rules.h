@@ -48,6 +48,11 @@ struct lease_heartbeat {
     enum lease_form form;
     bool cluster_enabled; // not looked at in the short form
     bool for_this_node;   // node_id is this node's; not looked at in the short form
+    // If not NULL, the live lease asks for for_this_node whenever it decides, while nothing else can change
+    // the lease: who changes the node's id and then gives the lease up takes with it what the id before was
+    // granted. Must be quick and not call back. The rules do not look at it.
+    bool (*is_for_this_node)(void *context);
+    void *context;
     uint64_t lease_ms;
     uint64_t version;
     bool has_since;
