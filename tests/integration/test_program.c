@@ -162,6 +162,25 @@ static void a_second_server_on_the_same_data_fails_and_leaves_the_first_alone(vo
     program_stop(program);
 }
 
+// What the first server may still change is not read before the data is the second's own.
+static void a_second_server_reads_the_lease_only_when_the_data_is_its_own(void **state) {
+    struct sandbox *sandbox = *state;
+    pid_t program = program_serve(sandbox, NULL);
+    sandbox_write(sandbox, "data/lease.state", "being changed");
+    const char *const arguments[] = {"--dir",
+                                     sandbox_path(sandbox, "data"),
+                                     "--port",
+                                     "0",
+                                     "--unixsocket",
+                                     sandbox_path(sandbox, "socket"),
+                                     "--log-dir",
+                                     "stdout",
+                                     NULL};
+    refused(sandbox, arguments, "another process is using this data directory");
+    program_stop(program);
+    refused(sandbox, arguments, "data/lease.state");
+}
+
 static void a_port_in_use_ends_the_start_with_a_reason(void **state) {
     struct sandbox *sandbox = *state;
     char port[16];
@@ -269,6 +288,7 @@ int main(void) {
         program_test(the_log_starts_with_version_process_port_and_directory),
         program_test(a_pidfile_names_it_while_it_runs),
         program_test(a_second_server_on_the_same_data_fails_and_leaves_the_first_alone),
+        program_test(a_second_server_reads_the_lease_only_when_the_data_is_its_own),
         program_test(a_port_in_use_ends_the_start_with_a_reason),
         program_test(a_second_signal_ends_it_at_once),
         program_test(more_files_than_the_system_allows_are_warned_of),

@@ -34,6 +34,11 @@ struct server_rates {
     struct rate_sampler commands, input, output;
 };
 
+static const char *ask_lease(void *context, enum store_gate which) {
+    const struct server *server = context;
+    return lease_gate_check(server->lease_gate, which);
+}
+
 static bool open_store(struct server *server, const struct server_setup *setup,
                        char error[SERVER_ERROR_SIZE]) {
     const struct config *config = setup->config;
@@ -48,8 +53,8 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 2, // background jobs, replication
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
-        .check = setup->check != NULL ? setup->check : lease_gate_check,
-        .check_context = setup->check != NULL ? setup->check_context : server->lease_gate,
+        .check = setup->check != NULL ? setup->check : ask_lease,
+        .check_context = setup->check != NULL ? setup->check_context : server,
     };
     char reason[STORE_ERROR_SIZE];
     bool opened = store_open(&store, &server->store, reason);
@@ -115,7 +120,9 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->error_stats = error_stats_open();
     server->authentication = authentication_open(server->config);
     server->rates = memory_allocate_zeroed(1, sizeof(*server->rates));
-    if (!open_lease(server, error) || !open_store(server, setup, error))
+    // The store first: its lock makes the data directory ours. Until then a server that is just ending may
+    // still be told of a higher election version, which would be on the disk but not known here.
+    if (!open_store(server, setup, error) || !open_lease(server, error))
         return false;
     server->followed = tuning_follow_config(server->config, server->store);
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
