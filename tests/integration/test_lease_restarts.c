@@ -266,22 +266,38 @@ static void shift_boot_time_of_children(long seconds) {
     assert_int_equal(fclose(file), 0);
 }
 
-static void expect_shifted_by(struct own_server *own, long seconds) {
+// How far the shown clock is ahead of boot time, this test's own.
+static long long clock_ahead_ms(struct own_server *own) {
+    return lease_number(own->client, "lease_clock_ms") - boot_ms();
+}
+
+// A host that was started anew would show another clock at the same uptime.
+static void the_shown_clock_outlives_restarts_and_is_not_the_bare_uptime(void **state) {
+    struct own_server *own = *state;
+    long long before = clock_ahead_ms(own);
+    assert_true(before > 86400000); // longer than any lease: one in ten million boots is not
+    server_stop(&own->server);
+    start_again(own);
+    assert_in_range(clock_ahead_ms(own) - before + 10000, 0, 20000);
+}
+
+static void expect_shifted_by(struct own_server *own, long long before, long seconds) {
     char line[96];
     (void)snprintf(line, sizeof(line), "its boot time is %+ld ms against the host's", seconds * 1000);
     server_wait_log(&own->server, line);
-    long long ahead = lease_number(own->client, "lease_clock_ms") - boot_ms();
+    long long ahead = clock_ahead_ms(own) - before;
     assert_in_range(ahead + 100000, seconds * 1000 + 100000 - 10000, seconds * 1000 + 100000 + 10000);
 }
 
 // The last test, as the program's children stay there.
 static void in_a_time_namespace_the_shift_is_told_and_leases_are_as_long_as_anywhere(void **state) {
     struct own_server *own = *state;
+    long long ahead = clock_ahead_ms(own);
     assert_false(server_log_contains(&own->server, "time namespace"));
     server_stop(&own->server);
     shift_boot_time_of_children(100000);
     start_again(own);
-    expect_shifted_by(own, 100000);
+    expect_shifted_by(own, ahead, 100000);
     lease_grant(own->client, 1, LONG_MS);
     assert_in_range(lease_number(own->client, "lease_deadline_ms"), LONG_MS / 2, LONG_MS);
     expect_text(own->client, "OK", "SET key value");
@@ -298,6 +314,7 @@ int main(void) {
         own_server_test(cold_start_allow_frees_no_directory_that_ever_had_a_lease,
                         BLOCKING "master-lease-cold-start allow"),
         own_server_test(the_highest_version_outlives_a_kill, BLOCKING),
+        own_server_test(the_shown_clock_outlives_restarts_and_is_not_the_bare_uptime, BLOCKING),
         own_server_test(a_directory_without_a_lease_starts_as_its_directive_says, BLOCKING),
         own_server_test(a_restart_with_the_mode_disabled_still_remembers, ""),
         own_server_test(a_damaged_state_file_keeps_the_server_from_starting_and_is_named, BLOCKING),

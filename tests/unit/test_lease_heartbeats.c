@@ -294,6 +294,36 @@ static void an_older_since_changes_nothing_and_is_counted_as_late(void **state) 
     assert_false(lease_outcome_is_error(LEASE_OVERTAKEN));
 }
 
+// --- SINCE of an earlier boot of the host ---
+
+enum { BASE_MS = 7000000 };
+
+static struct lease_heartbeat heartbeat_of_this_boot(uint64_t since_ms) {
+    struct lease_heartbeat heartbeat = heartbeat_since(since_ms);
+    heartbeat.clock_base_ms = BASE_MS;
+    return heartbeat;
+}
+
+static void the_lease_counts_from_since_less_what_the_shown_clock_is_ahead(void **state) {
+    (void)state;
+    (void)assert_renewed(master_before(), heartbeat_of_this_boot(BASE_MS + 999800), 1009800);
+    (void)assert_renewed(master_before(), heartbeat_of_this_boot(BASE_MS + 1000000), 1010000);
+    (void)assert_no_change(master_before(), heartbeat_of_this_boot(BASE_MS + 1000001), LEASE_INVALID_SINCE);
+}
+
+// The uptime was the same when the reading was told, but of an earlier start of the host.
+static void a_since_of_an_earlier_boot_changes_nothing(void **state) {
+    (void)state;
+    uint64_t earlier_base_ms = BASE_MS - 5000000;
+    uint64_t later_base_ms = BASE_MS + 5000000;
+    struct lease_counters counters =
+        assert_no_change(master_before(), heartbeat_of_this_boot(earlier_base_ms + 999800), LEASE_OVERTAKEN);
+    assert_int_equal(counters.late, 1);
+    (void)assert_no_change(master_before(), heartbeat_of_this_boot(later_base_ms + 999800),
+                           LEASE_INVALID_SINCE);
+    (void)assert_no_change(master_before(), heartbeat_of_this_boot(BASE_MS - 1), LEASE_OVERTAKEN);
+}
+
 static void the_same_since_again_renews_to_the_same_deadline(void **state) {
     (void)state;
     struct lease_state next = assert_renewed(master_before(), heartbeat_since(999800), 1009800);
@@ -450,6 +480,8 @@ int main(void) {
         cmocka_unit_test(a_since_in_the_future_of_a_higher_version_records_nothing),
         cmocka_unit_test(an_older_since_changes_nothing_and_is_counted_as_late),
         cmocka_unit_test(the_same_since_again_renews_to_the_same_deadline),
+        cmocka_unit_test(the_lease_counts_from_since_less_what_the_shown_clock_is_ahead),
+        cmocka_unit_test(a_since_of_an_earlier_boot_changes_nothing),
         cmocka_unit_test(a_heartbeat_without_since_leaves_the_newest_since),
         cmocka_unit_test(a_lease_that_is_over_fences_and_counts_as_late),
         cmocka_unit_test(a_late_heartbeat_after_an_expiry_does_not_count_it_again),

@@ -236,6 +236,7 @@ static bool try_heartbeat(struct lease *lease, const struct lease_heartbeat *hea
                           struct lease_answer *out, struct lease_record *record) {
     struct lease_step step = step_begin(lease);
     struct lease_heartbeat asked = *heartbeat;
+    asked.clock_base_ms = lease->config.clock_base_ms;
     if (asked.is_for_this_node != NULL)
         asked.for_this_node = asked.is_for_this_node(asked.context);
     struct lease_decision decision = lease_decide(&lease->state, &asked, step.now);
@@ -247,7 +248,7 @@ static bool try_heartbeat(struct lease *lease, const struct lease_heartbeat *hea
     if (decision.must_record)
         return false;
     out->outcome = decision.outcome;
-    lease_words_error(decision.outcome, heartbeat, &step.after, step.now, out->error, sizeof(out->error));
+    lease_words_error(decision.outcome, &asked, &step.after, step.now, out->error, sizeof(out->error));
     return true;
 }
 
@@ -376,7 +377,7 @@ struct lease_view lease_view(struct lease *lease) {
         .deadline = state->deadline,
         .now = now,
         .deadline_ms = ms_until(state->deadline, now),
-        .clock_ms = now.value / NS_PER_MS,
+        .clock_ms = lease->config.clock_base_ms + now.value / NS_PER_MS,
         .counters = state->counters,
         .writes_refused = atomic_load_explicit(&lease->writes_refused, memory_order_relaxed),
         .writes_logged = atomic_load_explicit(&lease->writes_logged, memory_order_relaxed),

@@ -32,6 +32,7 @@ struct lease_config {
     enum lease_mode mode;
     enum lease_cold_start cold_start;
     bool is_replica;
+    uint64_t clock_base_ms;          // lease_clock_ms is that much ahead of boot time: see lease/rules.h
     boot_ns_t (*now)(void *context); // NULL: clock_boot(). Called by any thread
     void *now_context;
     // Asks for lease_on_timer() to be called at `when` or soon after; 0: not at all. Replaces what was asked

@@ -19,7 +19,7 @@ static const struct {
 } outcomes[LEASE_OUTCOMES] = {
     [LEASE_RENEWED] = {"renewed", false},
     [LEASE_LATE] = {"late: the lease was over before the heartbeat was read", false},
-    [LEASE_OVERTAKEN] = {"late: overtaken by a heartbeat with a newer SINCE", false},
+    [LEASE_OVERTAKEN] = {"late: SINCE was overtaken by a newer one, or by a start of the host", false},
     [LEASE_NOT_THIS_NODE] = {"meant for another node", false},
     [LEASE_NOT_MASTER] = {"this node is a replica", false},
     [LEASE_NOT_ENABLED] = {"ERR Cluster mode is not enabled", true},
@@ -124,6 +124,17 @@ void lease_recorded(struct lease_state *state, struct lease_record record) {
     assert_sound(state);
 }
 
+static enum lease_outcome find_obstacle_of_since(const struct lease_state *state,
+                                                 const struct lease_heartbeat *heartbeat, boot_ns_t now) {
+    uint64_t base_ms = heartbeat->clock_base_ms;
+    always_assert(base_ms < MOMENT_MAX, "a clock that is shown does not overflow");
+    if (heartbeat->since_ms > base_ms + now.value / NS_PER_MS)
+        return LEASE_INVALID_SINCE;
+    if (heartbeat->since_ms < base_ms || heartbeat->since_ms < state->last_since_ms)
+        return LEASE_OVERTAKEN;
+    return LEASE_RENEWED;
+}
+
 // The heartbeats that change nothing, in the order in which they are looked for. LEASE_RENEWED: none of them.
 static enum lease_outcome find_obstacle(const struct lease_state *state,
                                         const struct lease_heartbeat *heartbeat, boot_ns_t now) {
@@ -137,11 +148,7 @@ static enum lease_outcome find_obstacle(const struct lease_state *state,
         return LEASE_NOT_MASTER;
     if (heartbeat->version < state->highest_version)
         return LEASE_STALE_VERSION;
-    if (heartbeat->has_since && heartbeat->since_ms > now.value / NS_PER_MS)
-        return LEASE_INVALID_SINCE;
-    if (heartbeat->has_since && heartbeat->since_ms < state->last_since_ms)
-        return LEASE_OVERTAKEN;
-    return LEASE_RENEWED;
+    return heartbeat->has_since ? find_obstacle_of_since(state, heartbeat, now) : LEASE_RENEWED;
 }
 
 static void count_obstacle(struct lease_counters *counters, enum lease_outcome outcome) {
@@ -155,7 +162,7 @@ static boot_ns_t start_of(const struct lease_heartbeat *heartbeat, boot_ns_t now
     if (MUTANT(heartbeat_age))
         return now;
     if (heartbeat->has_since)
-        return (boot_ns_t){heartbeat->since_ms * NS_PER_MS};
+        return (boot_ns_t){(heartbeat->since_ms - heartbeat->clock_base_ms) * NS_PER_MS};
     return heartbeat->arrived.value < now.value ? heartbeat->arrived : now;
 }
 

@@ -57,13 +57,16 @@ struct lease_heartbeat {
     uint64_t version;
     bool has_since;
     uint64_t since_ms; // a lease_clock_ms that this node told the sender
+    // What lease_clock_ms shows at the moment that boot time counts from. It differs from one boot of the
+    // host to the next, so that what was told in an earlier one is recognised. Set by the live lease.
+    uint64_t clock_base_ms;
     boot_ns_t arrived; // when its bytes had reached this host, or any moment before; not looked at with SINCE
 };
 
 enum lease_outcome {
     LEASE_RENEWED,
     LEASE_LATE,           // the lease was over before it was read: the node is fenced
-    LEASE_OVERTAKEN,      // a heartbeat with a newer SINCE was here before
+    LEASE_OVERTAKEN,      // a heartbeat with a newer SINCE was here before, or the host was started since
     LEASE_NOT_THIS_NODE,  // meant for another node
     LEASE_NOT_MASTER,     // this node is a replica
     LEASE_NOT_ENABLED,    // from here on errors: the node form without cluster mode

@@ -34,7 +34,7 @@ void lease_words_error(enum lease_outcome outcome, const struct lease_heartbeat 
                        heartbeat->version);
     else if (outcome == LEASE_INVALID_SINCE)
         (void)snprintf(text, size, "%s: %" PRIu64 " is in the future of this node's lease_clock_ms, %" PRIu64,
-                       words, heartbeat->since_ms, now.value / NS_PER_MS);
+                       words, heartbeat->since_ms, heartbeat->clock_base_ms + now.value / NS_PER_MS);
     else
         (void)snprintf(text, size, "%s", words);
 }

@@ -4,6 +4,7 @@
 #include "server/lease_gate.h"
 
 #include "base/assert.h"
+#include "base/boot_number.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time_namespace.h"
@@ -62,8 +63,18 @@ static void log_shifted_clock(void) {
     else if (offset_ns != 0)
         log_warning(
             "this process is in a time namespace: its boot time is %+" PRId64
-            " ms against the host's. The lease is not affected; lease_clock_ms shows the shifted clock",
+            " ms against the host's. The lease is not affected; lease_clock_ms goes by the shifted clock",
             offset_ns / 1000000);
+}
+
+// Without it the clock is shown as it is, which is right until the host is started anew.
+static uint64_t clock_base_ms(void) {
+    uint64_t number = 0;
+    char error[256];
+    if (!boot_number(&number, error, sizeof(error)))
+        log_warning("a heartbeat's SINCE from before the host was started cannot be told from a new one: %s",
+                    error);
+    return number;
 }
 
 static bool open_lease(struct lease_gate *gate, const struct node_view *node, char error[LEASE_ERROR_SIZE]) {
@@ -73,6 +84,7 @@ static bool open_lease(struct lease_gate *gate, const struct node_view *node, ch
         .mode = mode_of(gate->config),
         .cold_start = cold_start_of(gate->config),
         .is_replica = node->is_replica(node->context),
+        .clock_base_ms = clock_base_ms(),
         .deadline_changed = arm,
         .deadline_changed_context = gate,
     };
