@@ -16,7 +16,9 @@
 //
 // {a|b c|} is one of several, of which one may be empty; a + behind it: one to four times.
 struct form {
-    char family; // s(tring), h(ash), l(ist), e (set), z (sorted set)
+    char family; // s(tring), h(ash), l(ist), e (set), z (sorted set),
+    // y (sorted set whose members all have the score 0: lexical ranges are defined there only, so no other
+    // commands get at these)
     const char *words;
     enum { IN_ORDER, ANY_ORDER, ANY_ORDER_IN_PAIRS } order;
 };
@@ -109,9 +111,47 @@ static const struct form forms[] = {
     {'e', "SINTERCARD {1 %k|2 %k %k|%x %k} {|LIMIT %n|LIMIT %x}", IN_ORDER},
     {'e', "SPOP %k 1000", ANY_ORDER},
     {'e', "COPY %k %k", IN_ORDER},
+
+    {'z', "ZADD %k {|NX|XX} {|GT|LT} {|CH} {%d %f}+", IN_ORDER},
+    {'z', "ZADD %k {%n %f}+", IN_ORDER},
+    {'z', "ZADD %k {|XX} INCR %d %f", IN_ORDER},
+    {'z', "ZINCRBY %k %d %f", IN_ORDER},
+    {'z', "ZREM %k {%f}+", IN_ORDER},
+    {'z', "ZCARD %k", IN_ORDER},
+    {'z', "ZCOUNT %k %s %s", IN_ORDER},
+    {'y', "ZLEXCOUNT %k %l %l", IN_ORDER},
+    {'z', "ZSCORE %k %f", IN_ORDER},
+    {'z', "ZMSCORE %k {%f}+", IN_ORDER},
+    {'z', "{ZRANK|ZREVRANK} %k %f", IN_ORDER},
+    {'z', "ZRANGE %k %x %x {|REV} {|WITHSCORES}", IN_ORDER},
+    {'z', "ZRANGE %k %s %s BYSCORE {|REV} {|LIMIT %n %x} {|WITHSCORES}", IN_ORDER},
+    {'y', "ZRANGE %k %l %l BYLEX {|REV} {|LIMIT %n %x}", IN_ORDER},
+    {'z', "ZRANGESTORE %k %k %x %x", IN_ORDER},
+    {'z', "ZRANGESTORE %k %k %s %s BYSCORE {|LIMIT %n %n}", IN_ORDER},
+    {'z', "{ZRANGEBYSCORE|ZREVRANGEBYSCORE} %k %s %s {|WITHSCORES} {|LIMIT %n %x}", IN_ORDER},
+    {'y', "{ZRANGEBYLEX|ZREVRANGEBYLEX} %k %l %l {|LIMIT %n %x}", IN_ORDER},
+    {'z', "ZREVRANGE %k %x %x {|WITHSCORES}", IN_ORDER},
+    {'z', "ZREMRANGEBYRANK %k %x %x", IN_ORDER},
+    {'z', "ZREMRANGEBYSCORE %k %s %s", IN_ORDER},
+    {'y', "ZREMRANGEBYLEX %k %l %l", IN_ORDER},
+    {'z', "{ZPOPMIN|ZPOPMAX} %k {|%n|%x}", IN_ORDER},
+    {'z', "ZMPOP {1 %k|2 %k %k|%x %k} {MIN|MAX|x} {|COUNT %n|COUNT %x}", IN_ORDER},
+    {'z', "ZRANDMEMBER %k 1000", ANY_ORDER},
+    {'z',
+     "{ZUNION|ZINTER} 2 %k %k {|WEIGHTS %d %n} {|AGGREGATE SUM|AGGREGATE MIN|AGGREGATE MAX} {|WITHSCORES}",
+     IN_ORDER},
+    {'z', "ZDIFF 2 %k %k {|WITHSCORES}", IN_ORDER},
+    {'z', "{ZUNIONSTORE|ZINTERSTORE} %k 2 %k %k {|WEIGHTS %n %d} {|AGGREGATE MAX}", IN_ORDER},
+    {'z', "ZDIFFSTORE %k 2 %k %k", IN_ORDER},
+    {'z', "ZINTERCARD {1 %k|2 %k %k} {|LIMIT %n}", IN_ORDER},
+    {'z', "COPY %k %k REPLACE", IN_ORDER},
+
+    {'y', "ZADD %k {0 %f}+", IN_ORDER},
+    {'y', "ZREM %k {%f}+", IN_ORDER},
+    {'y', "ZPOPMIN %k", IN_ORDER},
 };
 
-static const char families[] = "shlez";
+static const char families[] = "shlezy";
 enum { KEYS_A_FAMILY = 4 };
 
 static const char *const fields[] = {
@@ -170,16 +210,17 @@ static void add_text(struct random_command *out, const char *text) {
 }
 
 const char *random_key_name(size_t index) {
-    static const char *const names[] = {"s0", "s1", "s2", "s3", "h0", "h1", "h2", "h3", "l0", "l1",
-                                        "l2", "l3", "e0", "e1", "e2", "e3", "z0", "z1", "z2", "z3"};
+    static const char *const names[] = {"s0", "s1", "s2", "s3", "h0", "h1", "h2", "h3",
+                                        "l0", "l1", "l2", "l3", "e0", "e1", "e2", "e3",
+                                        "z0", "z1", "z2", "z3", "y0", "y1", "y2", "y3"};
     return index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
 }
 
 static void add_key(uint64_t *seed, char family, struct random_command *out) {
     enum { OTHER_FAMILY_IN = 40 };
     size_t row = (size_t)(strchr(families, family) - families);
-    if (draw(seed, OTHER_FAMILY_IN) == 0)
-        row = draw(seed, sizeof(families) - 1);
+    if (family != 'y' && draw(seed, OTHER_FAMILY_IN) == 0)
+        row = draw(seed, sizeof(families) - 2);
     add_text(out, random_key_name(row * KEYS_A_FAMILY + draw(seed, KEYS_A_FAMILY)));
 }
 

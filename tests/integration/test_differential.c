@@ -247,6 +247,7 @@ static void compare_keyspaces(void) {
         compare_with("HGETALL", key, "", true);
         compare_with("LRANGE", key, "0 -1", false);
         compare_with("SMEMBERS", key, "", false);
+        compare_with("ZRANGE", key, "0 -1 WITHSCORES", false);
     }
     static struct history history;
     make_plain(&history.commands[0], "DBSIZE", false);
