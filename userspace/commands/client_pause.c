@@ -5,6 +5,7 @@
 #include "commands/arguments.h"
 #include "commands/container.h"
 #include "commands/handlers.h"
+#include "server/blocking.h"
 #include "server/client.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -60,18 +61,30 @@ void command_client_unpause(struct command_context *context) {
     reply_ok(context->reply);
 }
 
-// No command of this server waits for an element of a key. What waits for the server's own work (SAVE) is not
-// ended before that work is, so there is never anything to unblock.
+static bool unblock(struct server *server, uint64_t id, enum blocking_end how) {
+    struct client *client = NULL;
+    pthread_mutex_lock(&server->registry_lock);
+    for (client = server->registry; client != NULL && client->id != id; client = client->registry_next)
+        ;
+    bool unblocked = client != NULL && blocking_unblock(client, how);
+    pthread_mutex_unlock(&server->registry_lock);
+    return unblocked;
+}
+
+// What waits for the server's own work (SAVE) is not ended before that work is.
 void command_client_unblock(struct command_context *context) {
+    enum blocking_end how = BLOCKING_END_TIMEOUT;
     int64_t id = 0;
     if (context->count > 4) {
         reply_subcommand_syntax_error(context);
         return;
     }
-    if (context->count == 4 && !argument_is(context, 3, "timeout") && !argument_is(context, 3, "error")) {
+    if (context->count == 4 && argument_is(context, 3, "error")) {
+        how = BLOCKING_END_ERROR;
+    } else if (context->count == 4 && !argument_is(context, 3, "timeout")) {
         reply_error(context->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
         return;
     }
     if (argument_integer(context, 2, &id))
-        reply_integer(context->reply, 0);
+        reply_integer(context->reply, unblock(context->server, (uint64_t)id, how));
 }

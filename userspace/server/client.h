@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct blocked; // server/blocking.h
 struct event;
 struct transaction; // server/transaction.h
 enum { CLIENT_ADDRESS_SIZE = 128 };
@@ -26,8 +27,8 @@ enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, C
 enum client_wait {
     CLIENT_RUNNING,
     CLIENT_PAUSED,   // CLIENT PAUSE: its next command is parsed and not consumed
-    CLIENT_BLOCKED,  // waits for a background job or, later, for an element; its reply comes by
-                     // client_unblock()
+    CLIENT_BLOCKED,  // waits for a background job, whose reply comes with client_unblock(); or for a key,
+                     // and its command is parsed and not consumed
     CLIENT_THROTTLED // its output is above the high-water mark
 };
 
@@ -52,6 +53,7 @@ struct client {
     struct reply reply;
     struct transaction *transaction; // NULL until MULTI or WATCH
     enum client_wait wait;
+    struct blocked *blocked; // NULL: its command waits for no key
     enum client_reply_mode reply_mode;
     bool authenticated;
     bool close_after_reply; // QUIT, protocol errors: what is pending is sent, nothing more is read
@@ -83,6 +85,7 @@ struct client {
     _Atomic uint64_t total_commands, input_bytes, output_bytes;
     _Atomic size_t query_buffer, query_memory, output_memory, multi_memory;
     _Atomic uint32_t flags_shown; // enum client_shown
+    _Atomic int wait_state;       // whether CLIENT UNBLOCK can end its wait: server/blocking.c
     _Atomic int multi_shown;      // queued commands, or CLIENT_NOT_IN_MULTI
     _Atomic int watch_shown;
     _Atomic int protocol_shown;
@@ -121,12 +124,13 @@ void client_kill(struct client *client);
 // which is called exactly once, on the client's worker. What has arrived behind the running command is lost.
 void client_hand_over(struct client *client, client_heir_function *heir, void *context);
 
-// The running command's reply comes later: no more of this client's commands run until client_unblock().
+// The running command's reply comes later: no more of this client's commands run until client_unblock(). One
+// that waits for a key is dispatched again then (server/blocking.h).
 void client_block(struct client *client);
 // On the client's worker, in its command: when that command's bytes reached this host.
 boot_ns_t client_command_arrived(struct client *client, const struct wall_reading *now);
 
-// On the client's worker: the reply has been written; goes on with its input.
+// On the client's worker: the reply has been written, or the wait is over; goes on with its input.
 void client_unblock(struct client *client);
 
 #endif

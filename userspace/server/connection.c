@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "server/blocking.h"
 #include "server/dispatch.h"
 #include "server/monitor.h"
 #include "server/server.h"
@@ -162,6 +163,7 @@ static void give_up_socket(struct client *client, bool is_clean) {
 void connection_close(struct client *client) {
     struct server *server = client->server;
     monitor_set(client, false);
+    blocking_end(client);
     unregister_client(client);
     transaction_close(client);
     if (client->read_event != NULL)
@@ -256,10 +258,11 @@ static void run_commands(struct client *client) {
             protocol_error(client, error);
             return;
         }
-        if (dispatch_command(client, arguments, count) == DISPATCH_WAIT) {
+        enum dispatch_result outcome = dispatch_command(client, arguments, count);
+        if (outcome == DISPATCH_WAIT)
             worker_pause_client(client->worker, client);
+        if (outcome != DISPATCH_DONE)
             return;
-        }
         request_parser_consume(client->parser);
     }
 }

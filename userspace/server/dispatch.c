@@ -5,6 +5,7 @@
 #include "server/dispatch.h"
 
 #include "base/memory.h"
+#include "server/blocking.h"
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
 #include "server/latency.h"
@@ -99,7 +100,7 @@ static bool is_fit_to_run(struct client *client, const struct command *command, 
         return false;
     }
     if (dispatch_is_elsewhere(client, command, arguments, count, elsewhere)) {
-        reply_error(&client->reply, elsewhere);
+        dispatch_reply_elsewhere(client, elsewhere);
         return false;
     }
     if ((command->flags & COMMAND_STALE) == 0 &&
@@ -184,12 +185,16 @@ void dispatch_collect_keys(const struct command *command, const struct bytes *ar
         free(all);
 }
 
-static void touch_watched(void *context, struct bytes key, bool all) {
+// To have deleted everything gives nobody anything that waits for a key.
+static void touch_key(void *context, struct bytes key, bool all) {
     struct server *server = context;
-    if (all)
+    if (all) {
         watch_touch_all(server->watch_table);
-    else
-        watch_touch(server->watch_table, &key, 1);
+        return;
+    }
+    watch_touch(server->watch_table, &key, 1);
+    if (key_waits_in_use(server->key_waits))
+        key_waits_touch(server->key_waits, key);
 }
 
 bool dispatch_commit(struct command_context *context, struct output_mark before) {
@@ -201,7 +206,7 @@ bool dispatch_commit(struct command_context *context, struct output_mark before)
         return false;
     }
     context->client->wrote_this_round |= writes;
-    session_each_committed_key(context->session, touch_watched, context->server);
+    session_each_committed_key(context->session, touch_key, context->server);
     return true;
 }
 
@@ -223,10 +228,10 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
     if (dispatch_is_elsewhere(context->client, context->command, context->arguments, context->count,
                               elsewhere)) {
         session_write_end(context->session);
-        reply_error(context->reply, elsewhere);
+        dispatch_reply_elsewhere(context->client, elsewhere);
         return false;
     }
-    if (watch_table_in_use(context->server->watch_table))
+    if (watch_table_in_use(context->server->watch_table) || key_waits_in_use(context->server->key_waits))
         session_track_keys(context->session);
     return true;
 }
@@ -244,10 +249,12 @@ static void run_inside(struct command_context *context) {
 static void run_write(struct command_context *context) {
     struct bytes on_stack[KEYS_ON_STACK];
     struct key_list keys = {.keys = on_stack, .capacity = KEYS_ON_STACK};
+    bool is_exclusive = (context->command->flags & COMMAND_EXCLUSIVE) != 0;
     dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
-    if (dispatch_begin_write(context, keys.keys, keys.count,
-                             (context->command->flags & COMMAND_EXCLUSIVE) != 0))
+    if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive))
         run_inside(context);
+    if (is_exclusive)
+        dispatch_note_changed_node(context->server);
     key_list_release(&keys);
 }
 
@@ -305,11 +312,17 @@ void dispatch_account(struct command_context *context, uint64_t started_us, bool
     note_slow(context, microseconds);
 }
 
+// A command that has waited was shown when it came.
 void dispatch_feed_monitors(struct command_context *context) {
-    if (atomic_load_explicit(&context->server->monitors, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&context->server->monitors, memory_order_relaxed) == 0 ||
+        context->client->blocked != NULL)
         return;
     if ((context->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) == 0)
         monitor_feed(context->server, context->client, context->arguments, context->count, clock_wall_us());
+}
+
+static bool waits_for_key(const struct client *client) {
+    return client->blocked != NULL && client->wait == CLIENT_BLOCKED;
 }
 
 // False if a pause has come between: nothing has been done, and the command has to be run again.
@@ -338,7 +351,8 @@ static bool execute(struct client *client, const struct command *command, const 
     if (shown_last)
         dispatch_feed_monitors(&context);
     client->read_this_round |= session_reads(context.session) != reads;
-    dispatch_account(&context, started_us, client->reply.errors != errors);
+    if (!waits_for_key(client))
+        dispatch_account(&context, started_us, client->reply.errors != errors);
     return true;
 }
 
@@ -384,25 +398,61 @@ static void apply_reply_mode(struct client *client, struct output_mark mark) {
         client->reply_mode = CLIENT_REPLY_ON;
 }
 
-enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count) {
-    struct output_mark mark = output_mark(&client->reply.output);
+// The command's reply is there, whoever has written it.
+static void finish(struct client *client, struct output_mark mark) {
+    blocking_end(client);
+    counter_add(&client->total_commands, 1);
+    apply_reply_mode(client, mark);
+}
+
+static enum dispatch_result run_admitted(struct client *client, const struct command *command,
+                                         const struct bytes *arguments, size_t count) {
+    atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
+    client->in_command = true;
+    bool done =
+        !passes_multi(client, command, arguments, count) || execute(client, command, arguments, count);
+    client->in_command = false;
+    if (!done)
+        return DISPATCH_WAIT;
+    return waits_for_key(client) ? DISPATCH_BLOCKED : DISPATCH_DONE;
+}
+
+// A wait that was ended, not served.
+static void account_ended_wait(struct client *client, uint64_t errors) {
+    const struct command *command = atomic_load_explicit(&client->last_command, memory_order_relaxed);
+    struct worker_stats *stats = worker_stats(client->worker);
+    counter_add(&stats->commands, 1);
+    counter_add(&stats->by_command[command->index].calls, 1);
+    if (client->reply.errors == errors)
+        return;
+    counter_add(&stats->by_command[command->index].failed, 1);
+    count_error(client);
+}
+
+static enum dispatch_result dispatch_anew(struct client *client, const struct bytes *arguments,
+                                          size_t count) {
     const struct command *command = admit(client, arguments, count);
     if (command != NULL && is_held_by_pause(client, command))
         return DISPATCH_WAIT;
-    if (command == NULL) {
-        count_error(client);
-        if (in_multi(client))
-            client->transaction->broken = true;
-    } else {
-        atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
-        client->in_command = true;
-        bool done =
-            !passes_multi(client, command, arguments, count) || execute(client, command, arguments, count);
-        client->in_command = false;
-        if (!done)
-            return DISPATCH_WAIT;
-    }
-    counter_add(&client->total_commands, 1);
-    apply_reply_mode(client, mark);
+    if (command != NULL)
+        return run_admitted(client, command, arguments, count);
+    count_error(client);
+    if (in_multi(client))
+        client->transaction->broken = true;
     return DISPATCH_DONE;
+}
+
+enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count) {
+    struct output_mark mark = output_mark(&client->reply.output);
+    uint64_t errors = client->reply.errors;
+    enum dispatch_result result = DISPATCH_DONE;
+    if (client->blocked != NULL && blocking_has_ended(client))
+        account_ended_wait(client, errors);
+    else
+        result = dispatch_anew(client, arguments, count);
+    if (result == DISPATCH_DONE)
+        finish(client, mark);
+    else if (result == DISPATCH_WAIT && client->blocked != NULL)
+        blocking_put_off(client);
+    return result;
 }

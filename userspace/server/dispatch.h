@@ -8,8 +8,9 @@
 #include "server/client.h"
 
 enum dispatch_result {
-    DISPATCH_DONE, // replied, queued or blocked: consume the command
-    DISPATCH_WAIT  // CLIENT PAUSE: run it again later
+    DISPATCH_DONE,   // replied or queued, or its reply comes later: consume the command
+    DISPATCH_WAIT,   // CLIENT PAUSE: run it again later
+    DISPATCH_BLOCKED // it waits for a key, and is run again when its client is woken
 };
 
 // Runs one command of the client on its worker's thread. `arguments` are borrowed for the call.

@@ -27,6 +27,10 @@ bool dispatch_is_elsewhere(const struct client *client, const struct command *co
                            const struct bytes *arguments, size_t count, char error[NODE_ERROR_SIZE]);
 // The same for a transaction's queued commands: true if one of them is not to be run here. Replies then.
 bool dispatch_refuse_queue(struct command_context *context);
+// Replies with the error. Whoever waited for a key when the node became a replica is told so.
+void dispatch_reply_elsewhere(struct client *client, const char *error);
+// Somebody has had the role guard exclusively, so the node may be another one: wakes those who wait for keys.
+void dispatch_note_changed_node(struct server *server);
 
 // Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
 // then it is outside again, and the context says `held`; or if the node is not the one to run it, which is

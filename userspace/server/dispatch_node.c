@@ -3,6 +3,7 @@
 // Whether this node is the one to run a command: asked before a command is run or queued, and once more
 // inside the role guard, where the answer cannot change any more. Uses: server/server, server/transaction.
 #include "server/dispatch_internal.h"
+#include "server/key_waits.h"
 #include "server/server.h"
 #include "server/transaction.h"
 
@@ -35,9 +36,27 @@ bool dispatch_is_elsewhere(const struct client *client, const struct command *co
     return true;
 }
 
+static bool is_readonly(const char *error) {
+    return strncmp(error, "READONLY ", 9) == 0;
+}
+
+void dispatch_reply_elsewhere(struct client *client, const char *error) {
+    if (client->blocked == NULL || !is_readonly(error)) {
+        reply_error(&client->reply, error);
+        return;
+    }
+    reply_error(&client->reply, "UNBLOCKED force unblock from blocking operation, instance state changed "
+                                "(master -> replica?)");
+    client->close_after_reply = true;
+}
+
+void dispatch_note_changed_node(struct server *server) {
+    key_waits_wake_all(server->key_waits);
+}
+
 // A redirection comes as it is, for the client to follow.
 static void reply_refusal(struct command_context *context, const char *error) {
-    if (strncmp(error, "READONLY ", 9) == 0)
+    if (is_readonly(error))
         reply_error_format(context->reply, "EXECABORT Transaction discarded because of: %s", error);
     else
         reply_error(context->reply, error);

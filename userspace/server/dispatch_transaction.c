@@ -97,12 +97,15 @@ void dispatch_transaction(struct command_context *context) {
         const struct queued_command *queued = &transaction->queue[i];
         dispatch_collect_keys(queued->command, queued->arguments, queued->count, &keys);
     }
-    if (dispatch_begin_write(context, keys.keys, keys.count, needs_everything(transaction))) {
+    bool is_exclusive = needs_everything(transaction);
+    if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive)) {
         if (watch_is_broken(context, transaction))
             reply_null_array(context->reply);
         else if (!dispatch_refuse_queue(context))
             run_queue(context, transaction);
         session_write_end(context->session);
     }
+    if (is_exclusive)
+        dispatch_note_changed_node(context->server);
     key_list_release(&keys);
 }

@@ -131,6 +131,14 @@ const char *lease_gate_check(void *context, enum store_gate which) {
     return which == STORE_GATE_COMMIT ? lease_check_commit(gate->lease) : lease_check_settle(gate->lease);
 }
 
+const char *lease_gate_refusal(struct lease_gate *gate) {
+    return mode_of(gate->config) == LEASE_BLOCK_WRITE ? lease_check_commit(gate->lease) : NULL;
+}
+
+bool lease_gate_refuses(struct lease_gate *gate) {
+    return mode_of(gate->config) == LEASE_BLOCK_WRITE && lease_view(gate->lease).status == LEASE_EXPIRED;
+}
+
 int lease_gate_timer(const struct lease_gate *gate) {
     return gate->timer;
 }

@@ -25,6 +25,12 @@ struct lease *lease_gate_lease(struct lease_gate *gate);
 // The store's check function; `context` is the lease_gate.
 store_check_function lease_gate_check;
 
+// NULL: a write might pass now. Otherwise the error that it would end in, which counts as one. For commands
+// that write nothing yet and must not wait for it either.
+const char *lease_gate_refusal(struct lease_gate *gate);
+// True if it would be refused; counts nothing.
+bool lease_gate_refuses(struct lease_gate *gate);
+
 // A descriptor that is readable once the deadline has passed: then call lease_gate_on_timer(). Besides, call
 // that about ten times a second.
 int lease_gate_timer(const struct lease_gate *gate);

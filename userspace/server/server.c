@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "server/authentication.h"
 #include "server/background.h"
+#include "server/blocking.h"
 #include "server/error_stats.h"
 #include "server/kernel_fence.h"
 #include "server/latency.h"
@@ -116,6 +117,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->slow_log = slow_log_open();
     server->latency = latency_open();
     server->watch_table = watch_table_open();
+    server->key_waits = key_waits_open(blocking_wake);
     server->scan_cursors = scan_cursors_open();
     server->error_stats = error_stats_open();
     server->authentication = authentication_open(server->config);
@@ -193,6 +195,7 @@ void server_close(struct server *server) {
     authentication_close(server->authentication);
     error_stats_close(server->error_stats);
     scan_cursors_close(server->scan_cursors);
+    key_waits_close(server->key_waits);
     watch_table_close(server->watch_table);
     latency_close(server->latency);
     slow_log_close(server->slow_log);
@@ -249,7 +252,7 @@ void server_tick(struct server *server) {
     sample_rates(server);
     end_pause(server);
     store_tick(server->store);
-    lease_gate_on_timer(server->lease_gate);
+    server_on_lease_timer(server);
     fence_tick(kernel_fence_mirror(server->kernel_fence));
 }
 
@@ -259,6 +262,7 @@ int server_lease_timer(const struct server *server) {
 
 void server_on_lease_timer(struct server *server) {
     lease_gate_on_timer(server->lease_gate);
+    blocking_look_at_lease(server);
 }
 
 void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument) {

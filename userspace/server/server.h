@@ -20,6 +20,7 @@ struct background;     // server/background.h
 struct latency;        // server/latency.h
 struct lease_gate;     // server/lease_gate.h
 struct kernel_fence;   // server/kernel_fence.h
+struct key_waits;      // server/key_waits.h
 struct listener;       // server/listener.h
 struct slow_log;       // server/slow_log.h
 struct watch_table;    // server/watch_table.h
@@ -46,6 +47,7 @@ struct server {
     struct slow_log *slow_log;
     struct latency *latency;
     struct watch_table *watch_table;
+    struct key_waits *key_waits;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
     struct authentication *authentication;
