@@ -200,7 +200,9 @@ main() {
     [[ -e $pin_dir/fence_events ]] || die "no fence is loaded: nothing is pinned in $pin_dir (load-fence.sh does that)"
     abi=$(pinned_abi "$pin_dir/fence_lease")
     [[ $abi == "$known_abi" ]] || die "the loaded fence follows abi ${abi:-unknown}, this script reads events of abi $known_abi"
-    exec {turn}<"$pin_dir/"
+    # Not the pin directory itself: servers lock that while they attach.
+    mkdir -p "$pin_dir/watched" || die "cannot make $pin_dir/watched"
+    exec {turn}<"$pin_dir/watched"
     flock --nonblock "$turn" || die "another watch-fence.sh is running, and the events go to one reader only"
     boot_shift_ms=$(boot_shift_ns)
     boot_shift_ms=$((boot_shift_ms / 1000000))

@@ -113,6 +113,19 @@ test_a_second_watcher_is_refused() {
     stop_watching
 }
 
+# Servers lock the pin directory while they put their commands into the maps.
+test_a_watcher_does_not_keep_servers_from_attaching() {
+    loaded --iface lo
+    start_watching
+    run flock --nonblock "$pins" true
+    expect_success
+    loaded --iface veth0
+    unload
+    expect_success
+    [[ ! -e $pins ]] || fail "something is left"
+    ! wait "$watcher" || fail "the watcher ended with success"
+}
+
 test_a_watcher_that_is_stopped_or_killed_leaves_no_bpftool() {
     local bpftool signal
     loaded --iface lo
