@@ -311,8 +311,10 @@ FENCE_INLINE enum fence_fate fence_decide(const struct fence_case *this, int hoo
     return stops && blocks ? FENCE_DROP : FENCE_PASS;
 }
 
-// The deadline has passed: looks into the payload.
-FENCE_INLINE enum fence_fate fence_inspect(struct fence_case *this, int hook) {
+// The deadline has passed: looks into the payload. Meanwhile the server may have written another deadline, a
+// renewal or one that belongs to another mode than the one that was read with it: then nothing is dropped.
+FENCE_INLINE enum fence_fate fence_inspect(struct fence_case *this, int hook,
+                                           const volatile struct fence_lease *lease) {
     __u32 zero = 0;
     __u32 frame_length = fence_frame_length(this->context, hook);
     __u32 end = this->packet.end == 0 ? frame_length : this->packet.end;
@@ -328,6 +330,8 @@ FENCE_INLINE enum fence_fate fence_inspect(struct fence_case *this, int hook) {
     __u32 loaded = fence_load_near(scan, fence_data(this->context, hook), fence_data_end(this->context, hook),
                                    this->payload_length);
     fence_walk_commands(scan, this->context, hook, this->payload_length, loaded);
+    if (lease->deadline_ns != this->deadline_ns)
+        return FENCE_PASS;
     return fence_decide(this, hook, scratch);
 }
 
@@ -349,7 +353,7 @@ FENCE_INLINE enum fence_fate fence_judge(struct fence_case *this, int hook) {
     this->now_ns = bpf_ktime_get_boot_ns();
     if (this->now_ns <= this->deadline_ns)
         return FENCE_PASS;
-    return fence_inspect(this, hook);
+    return fence_inspect(this, hook, lease);
 }
 
 // --- The programs ---

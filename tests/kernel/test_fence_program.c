@@ -18,12 +18,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/ip.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { AN_HOUR_S = 3600, ETHERNET_HEADER = 14, DEADLINE_S = 10 };
+enum { AN_HOUR_S = 3600, ETHERNET_HEADER = 14, DEADLINE_S = 10, FLIPPED_PACKETS = 2000 * 1000 };
 #define SECOND_NS 1000000000ull
 
 #define SET_COMMAND "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n"
@@ -206,6 +209,56 @@ static void test_a_renewal_is_seen_by_the_next_packet(void **state) {
     }
 }
 
+// What a mirror writes when mode and deadline change at once, as fast as it can: an expired lease of mode
+// log-only and a valid one of mode block-write in turn. Neither drops anything.
+struct flipper {
+    _Atomic __u64 *words;
+    _Atomic bool stop;
+    struct fence_lease expired, valid;
+};
+
+static void write_words(_Atomic __u64 *words, const struct fence_lease *lease) {
+    __u64 terms = 0;
+    memcpy(&terms, (const char *)lease + offsetof(struct fence_lease, owner), sizeof(terms));
+    atomic_store_explicit(&words[0], 0, memory_order_release);
+    atomic_store_explicit(&words[1], terms, memory_order_release);
+    atomic_store_explicit(&words[0], lease->deadline_ns, memory_order_release);
+}
+
+static void *flip(void *context) {
+    struct flipper *flipper = context;
+    while (!atomic_load_explicit(&flipper->stop, memory_order_relaxed)) {
+        flipper->expired.deadline_ns--; // no two leases end at the same nanosecond
+        write_words(flipper->words, &flipper->expired);
+        write_words(flipper->words, &flipper->valid);
+    }
+    return NULL;
+}
+
+static void test_an_old_deadline_is_not_taken_for_that_of_a_new_mode(void **state) {
+    struct fence_kernel *kernel = *state;
+    struct flipper flipper = {.expired = expired_lease(), .valid = expired_lease()};
+    pthread_t thread;
+    size_t offset = FRAME_PORT * sizeof(struct fence_lease), within = offset % (size_t)getpagesize();
+    char *page = mmap(NULL, (size_t)getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+                      fence_kernel_map(kernel, "fence_lease"), (off_t)(offset - within));
+    assert_ptr_not_equal(page, MAP_FAILED);
+    flipper.words = (_Atomic __u64 *)(void *)(page + within);
+    flipper.expired.mode = FENCE_MODE_LOG_ONLY;
+    flipper.valid.deadline_ns += AN_HOUR_S * SECOND_NS;
+    fence_kernel_forget_stats(kernel, FRAME_PORT);
+    frame_build(&frame, &(struct frame_shape){0}, SET_COMMAND, strlen(SET_COMMAND));
+    assert_int_equal(pthread_create(&thread, NULL, flip, &flipper), 0);
+    for (int hook = FENCE_HOOK_XDP; hook <= FENCE_HOOK_TC; hook++)
+        (void)fence_kernel_run(kernel, (enum fence_hook)hook, frame.bytes, frame.length, FLIPPED_PACKETS);
+    atomic_store(&flipper.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(munmap(page, (size_t)getpagesize()), 0);
+    struct fence_stats stats = fence_kernel_stats(kernel, FRAME_PORT);
+    assert_true(stats.would_drop > 0);
+    assert_int_equal(stats.dropped, 0);
+}
+
 // --- The table of commands ---
 
 static enum fence_outcome outcome_of_name(struct fence_kernel *kernel, const char *command) {
@@ -384,6 +437,7 @@ int main(void) {
         cmocka_unit_test(test_tc_finds_a_write_at_the_end_of_a_full_segment),
         cmocka_unit_test(test_the_lease_of_one_port_does_not_touch_another),
         cmocka_unit_test(test_a_renewal_is_seen_by_the_next_packet),
+        cmocka_unit_test(test_an_old_deadline_is_not_taken_for_that_of_a_new_mode),
         cmocka_unit_test(test_a_command_that_becomes_known_is_dropped_within_seconds),
         cmocka_unit_test(test_every_entry_decides_for_its_own_name_only),
         cmocka_unit_test(test_an_event_tells_who_wrote_what_and_how_late),
