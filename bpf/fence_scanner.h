@@ -16,8 +16,9 @@
 enum {
     FENCE_NEAR = 24, // how far ahead the common tokens are read
     FENCE_FAR = 112, // and all others: more than a header, its name and its subcommand take
-    // Enough for 64 KiB, the most that GRO merges, of the shortest words there are ("$0\r\n\r\n").
-    FENCE_STEPS_MAX = 16384,
+    // Enough for 64 KiB, the most that GRO merges unless it is told otherwise, of empty lines, than which
+    // nothing is shorter, and for moving the window over them.
+    FENCE_STEPS_MAX = 33 * 1024,
 };
 
 // Positions count from two bytes before the payload, where the window pretends a line end. So every token,

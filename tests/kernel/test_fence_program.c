@@ -169,6 +169,15 @@ static void test_the_shortest_words_fill_a_packet_without_hiding_a_write(void **
     assert_int_equal(outcome_of_payload(*state, FENCE_HOOK_XDP, payload, length), FENCE_OUTCOME_DROP);
 }
 
+static void test_a_packet_full_of_empty_lines_hides_no_write(void **state) {
+    static char payload[FRAME_MAX];
+    size_t length = 0;
+    repeat(payload, &length, "\r\n", 32000);
+    assert_int_equal(outcome_of_payload(*state, FENCE_HOOK_XDP, payload, length), FENCE_OUTCOME_PASS);
+    repeat(payload, &length, SET_COMMAND, 1);
+    assert_int_equal(outcome_of_payload(*state, FENCE_HOOK_XDP, payload, length), FENCE_OUTCOME_DROP);
+}
+
 static void test_tc_finds_a_write_at_the_end_of_a_full_segment(void **state) {
     static char payload[FRAME_MAX];
     size_t length = 0;
@@ -434,6 +443,7 @@ int main(void) {
         cmocka_unit_test(test_a_write_at_the_end_of_a_packet_in_fragments_is_found),
         cmocka_unit_test(test_words_of_every_length_are_stepped_over_in_a_packet_in_fragments),
         cmocka_unit_test(test_the_shortest_words_fill_a_packet_without_hiding_a_write),
+        cmocka_unit_test(test_a_packet_full_of_empty_lines_hides_no_write),
         cmocka_unit_test(test_tc_finds_a_write_at_the_end_of_a_full_segment),
         cmocka_unit_test(test_the_lease_of_one_port_does_not_touch_another),
         cmocka_unit_test(test_a_renewal_is_seen_by_the_next_packet),

@@ -125,6 +125,21 @@ static void test_the_event_names_the_command_that_decided(void **state) {
     assert_int_equal(scan.decided_at, 14);
 }
 
+// The most steps that GRO can merge into one packet: nothing is shorter than an empty line.
+static void test_a_packet_full_of_empty_lines_hides_no_write(void **state) {
+    (void)state;
+    static const char write[] = "*1\r\n$8\r\nFLUSHALL\r\n";
+    static const char *const empty[] = {"\r\n", "*0\r\n"};
+    static char payload[UINT16_MAX];
+    for (size_t kind = 0; kind < 2; kind++) {
+        size_t length = 0, size = strlen(empty[kind]);
+        for (; length + size + strlen(write) <= sizeof(payload); length += size)
+            memcpy(payload + length, empty[kind], size);
+        memcpy(payload + length, write, strlen(write));
+        assert_int_equal(native_scan(payload, length + strlen(write)).reason, FENCE_REASON_WRITE);
+    }
+}
+
 static void test_a_walk_that_has_no_end_is_given_up(void **state) {
     (void)state;
     static char payload[300000];
@@ -157,6 +172,7 @@ int main(void) {
         cmocka_unit_test(test_the_scanner_agrees_with_the_server_on_each_payload_of_the_table),
         cmocka_unit_test(test_no_length_of_a_word_hides_what_is_behind_it),
         cmocka_unit_test(test_the_event_names_the_command_that_decided),
+        cmocka_unit_test(test_a_packet_full_of_empty_lines_hides_no_write),
         cmocka_unit_test(test_a_walk_that_has_no_end_is_given_up),
         cmocka_unit_test(test_names_of_the_table_fit_and_are_in_upper_case),
     };
