@@ -18,6 +18,7 @@ enum {
     FENCE_WINDOW_SLACK = 128, // tokens are read without asking where the window ends
     FENCE_LINE_END = 2,
     FENCE_NUMBER_DIGITS = 10,
+    FENCE_NEGATIVE_DIGITS = 18,    // some numbers of 19 digits are too big for the server
     FENCE_WORDS_MAX = 1024 * 1024, // the server's own limit on the words of a command
     FENCE_LENGTH_MAX = 0x7fffffff, // longer words are taken for this long: no packet holds either
     FENCE_HEADER_EMPTY = 15,       // in place of a reason: an empty line or command, to be skipped
@@ -40,16 +41,18 @@ FENCE_INLINE const __u8 *fence_window_at(const struct fence_window *window, __u3
     return window->bytes + (index & (FENCE_WINDOW - 1));
 }
 
-// "123" and its line end, which the size leaves out. The server takes no leading zero; a sign it takes only
-// where the number is then of no use.
-FENCE_ON_ITS_OWN __u64 fence_parse_number(const struct fence_window *window, __u32 index, __u32 available);
-FENCE_ON_ITS_OWN __u64 fence_parse_number(const struct fence_window *window, __u32 index, __u32 available) {
+// "123" and its line end, which the size leaves out; at most so many digits. The server takes no leading
+// zero.
+FENCE_ON_ITS_OWN __u64 fence_parse_number(const struct fence_window *window, __u32 index, __u32 available,
+                                          __u32 digits_max);
+FENCE_ON_ITS_OWN __u64 fence_parse_number(const struct fence_window *window, __u32 index, __u32 available,
+                                          __u32 digits_max) {
     if (window == NULL)
         return FENCE_TOKEN_FAILED(FENCE_REASON_UNREADABLE);
     const __u8 *text = fence_window_at(window, index);
     __u64 value = 0;
     __u32 digits = 0;
-    for (; digits < FENCE_NUMBER_DIGITS && digits < available; digits++) {
+    for (; digits < FENCE_NEGATIVE_DIGITS && digits < digits_max && digits < available; digits++) {
         __u8 digit = (__u8)(text[digits] - '0');
         if (digit > 9)
             break;
@@ -76,11 +79,22 @@ FENCE_ON_ITS_OWN __u64 fence_parse_length(const struct fence_window *window, __u
         return FENCE_TOKEN_FAILED(FENCE_REASON_MALFORMED);
     if (available <= 3)
         return FENCE_TOKEN_FAILED(FENCE_REASON_INCOMPLETE);
-    __u64 number = fence_parse_number(window, index + 3, available - 3);
+    __u64 number = fence_parse_number(window, index + 3, available - 3, FENCE_NUMBER_DIGITS);
     if (FENCE_TOKEN_REASON(number) != FENCE_REASON_NONE)
         return number;
     return FENCE_TOKEN(FENCE_REASON_NONE, 3 + FENCE_TOKEN_SIZE(number) + FENCE_LINE_END, 0,
                        FENCE_TOKEN_VALUE(number));
+}
+
+// "*-1", a count of words that the server skips as it skips "*0". `index` is behind the minus.
+FENCE_INLINE __u64 fence_parse_negative_count(const struct fence_window *window, __u32 index,
+                                              __u32 available) {
+    __u64 number = fence_parse_number(window, index, available, FENCE_NEGATIVE_DIGITS);
+    if (FENCE_TOKEN_REASON(number) != FENCE_REASON_NONE)
+        return number;
+    if (FENCE_TOKEN_VALUE(number) == 0)
+        return FENCE_TOKEN_FAILED(FENCE_REASON_MALFORMED);
+    return FENCE_TOKEN(FENCE_HEADER_EMPTY, 4 + FENCE_TOKEN_SIZE(number), 0, 0);
 }
 
 // "\r\n*3\r\n$3\r\n": the number of words, and the length of the name that begins behind it. At least three
@@ -98,7 +112,9 @@ FENCE_ON_ITS_OWN __u64 fence_parse_header(const struct fence_window *window, __u
         return FENCE_TOKEN(FENCE_HEADER_EMPTY, FENCE_LINE_END, 0, 0);
     if (text[2] != '*')
         return FENCE_TOKEN_FAILED(FENCE_REASON_NOT_RESP);
-    __u64 words = fence_parse_number(window, index + 3, available - 3);
+    if (available > 3 && text[3] == '-')
+        return fence_parse_negative_count(window, index + 4, available - 4);
+    __u64 words = fence_parse_number(window, index + 3, available - 3, FENCE_NUMBER_DIGITS);
     if (FENCE_TOKEN_REASON(words) != FENCE_REASON_NONE)
         return words;
     __u32 size = 3 + FENCE_TOKEN_SIZE(words);

@@ -114,10 +114,27 @@ static bool begins_write(struct bytes rest) {
 
 // --- The walk ---
 
+// A negative count of words, of no more digits than the scanner reads.
+static bool take_negative_count(struct bytes *rest) {
+    enum { DIGITS_MAX = 18 };
+    struct bytes after = *rest;
+    if (!take_text(&after, "*-") || after.length == 0 || after.data[0] == '0')
+        return false;
+    size_t digits = 0;
+    while (digits < after.length && digits < DIGITS_MAX && after.data[digits] >= '0' &&
+           after.data[digits] <= '9')
+        digits++;
+    after = (struct bytes){.data = after.data + digits, .length = after.length - digits};
+    if (digits == 0 || !take_text(&after, "\r\n"))
+        return false;
+    *rest = after;
+    return true;
+}
+
 // Past empty lines and empty commands.
 static size_t skip_empty(struct bytes payload, size_t at) {
     struct bytes rest = {.data = payload.data + at, .length = payload.length - at};
-    while (take_text(&rest, "\r\n") || take_text(&rest, "*0\r\n"))
+    while (take_text(&rest, "\r\n") || take_text(&rest, "*0\r\n") || take_negative_count(&rest))
         continue;
     return payload.length - rest.length;
 }
