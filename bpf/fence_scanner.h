@@ -152,6 +152,8 @@ FENCE_INLINE bool fence_wrong_line_end(const struct fence_scan *scan, __u32 behi
 // not there.
 FENCE_INLINE enum fence_step fence_look_up_subcommand(struct fence_scan *scan, __u32 behind,
                                                       __u32 name_length, struct fence_command *command) {
+    if (behind + FENCE_LINE_END > scan->end)
+        return fence_stop(scan, FENCE_REASON_INCOMPLETE);
     __u64 token = fence_parse_length(&scan->window, behind - scan->window_start, scan->end - behind);
     __u32 word = behind + FENCE_TOKEN_SIZE(token), length = FENCE_TOKEN_VALUE(token);
     if (FENCE_TOKEN_REASON(token) != FENCE_REASON_NONE)

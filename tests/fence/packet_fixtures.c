@@ -88,6 +88,8 @@ static const struct packet_fixture fixtures[] = {
     ROW("TESTER alone", "*1\r\n$6\r\nTESTER\r\n", PASSED_READ, NONE),
     ROW("a subcommand that nobody knows", "*2\r\n$6\r\nTESTER\r\n$6\r\nNOSUCH\r\n", PASSED_UNKNOWN, UNKNOWN_COMMAND),
     ROW("a subcommand that is too long", "*2\r\n$6\r\nTESTER\r\n$30\r\nCHANGECHANGECHANGECHANGECHANGE\r\n", PASSED_UNKNOWN, UNKNOWN_COMMAND),
+    ROW("a container without the line end behind its name", "*2\r\n$6\r\nTESTER", PASSED_UNKNOWN, INCOMPLETE),
+    ROW("a container with half the line end behind its name", "*2\r\n$6\r\nTESTER\r", PASSED_UNKNOWN, INCOMPLETE),
     ROW("a subcommand that is cut", "*2\r\n$6\r\nTESTER\r\n$6\r\nCHAN", PASSED_UNKNOWN, INCOMPLETE),
     ROW("a write behind an unknown subcommand", "*2\r\n$6\r\nTESTER\r\n$6\r\nNOSUCH\r\n" SET, DROPPED, WRITE),
     ROW("an unknown command", "*2\r\n$6\r\nNOSUCH\r\n$1\r\na\r\n", PASSED_UNKNOWN, UNKNOWN_COMMAND),
