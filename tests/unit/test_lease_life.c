@@ -157,6 +157,37 @@ static void a_restart_on_a_host_that_has_just_booted_is_fenced(void **state) {
     assert_int_equal(status_of(fixture), LEASE_EXPIRED);
 }
 
+// --- The host is started anew ---
+
+static struct lease_heartbeat heartbeat_with_reading(const struct lease_fixture *fixture) {
+    return (struct lease_heartbeat){.form = LEASE_FORM_SHORT,
+                                    .version = 5,
+                                    .lease_ms = 1000,
+                                    .has_since = true,
+                                    .since_ms = lease_view(fixture->lease).clock_ms};
+}
+
+static void a_reading_told_before_the_host_was_started_renews_nothing_at_the_same_uptime(void **state) {
+    struct lease_fixture *fixture = *state;
+    struct lease_answer answer;
+    fixture->config.clock_base_ms = 4000000;
+    lease_fixture_open(fixture);
+    struct lease_heartbeat heartbeat = heartbeat_with_reading(fixture);
+    lease_heartbeat(fixture->lease, &heartbeat, &answer);
+    assert_int_equal(answer.outcome, LEASE_RENEWED);
+    assert_int_equal(lease_view(fixture->lease).deadline_ms, 1000);
+    fixture->config.clock_base_ms = 9000000; // and the fixture's clock has not moved on
+    lease_fixture_restart(fixture);
+    lease_heartbeat(fixture->lease, &heartbeat, &answer);
+    assert_int_equal(answer.outcome, LEASE_OVERTAKEN);
+    assert_false(lease_fixture_passes(fixture));
+    heartbeat = heartbeat_with_reading(fixture);
+    heartbeat.since_ms++;
+    lease_heartbeat(fixture->lease, &heartbeat, &answer);
+    assert_string_equal(
+        answer.error, "ERR invalid since: 10000001 is in the future of this node's lease_clock_ms, 10000000");
+}
+
 // --- Becomes a replica ---
 
 static void becoming_a_replica_resets_the_lease_and_keeps_the_highest_version(void **state) {
@@ -184,6 +215,13 @@ static void a_replica_is_asked_nothing_and_expires_nothing(void **state) {
     assert_int_equal(lease_view(fixture->lease).counters.expirations, 0);
     assert_int_equal(lease_fixture_heartbeat(fixture, 6, 1000), LEASE_NOT_MASTER);
     assert_int_equal(lease_view(fixture->lease).highest_version, 5);
+}
+
+static void a_lease_that_ran_out_unnoticed_is_counted_before_it_is_dropped(void **state) {
+    struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_BLOCK_WRITE);
+    lease_become_replica(fixture->lease);
+    assert_int_equal(lease_view(fixture->lease).counters.expirations, 1);
+    assert_int_equal(lease_fixture_logged(fixture, "master lease expired"), 1);
 }
 
 static void becoming_a_replica_twice_changes_nothing(void **state) {
@@ -336,8 +374,10 @@ int main(void) {
         LIFE_TEST(a_restart_after_a_lease_of_version_0_is_fenced),
         LIFE_TEST(a_restart_after_a_lease_in_mode_disabled_is_fenced_once_the_mode_is_on),
         LIFE_TEST(a_restart_on_a_host_that_has_just_booted_is_fenced),
+        LIFE_TEST(a_reading_told_before_the_host_was_started_renews_nothing_at_the_same_uptime),
         LIFE_TEST(becoming_a_replica_resets_the_lease_and_keeps_the_highest_version),
         LIFE_TEST(a_replica_is_asked_nothing_and_expires_nothing),
+        LIFE_TEST(a_lease_that_ran_out_unnoticed_is_counted_before_it_is_dropped),
         LIFE_TEST(becoming_a_replica_twice_changes_nothing),
         LIFE_TEST(a_start_as_a_replica_has_no_lease_even_if_there_was_one),
         LIFE_TEST(a_master_again_is_fenced_until_a_heartbeat_if_it_ever_had_a_lease),
