@@ -97,6 +97,8 @@ static const struct form forms[] = {
     {'l', "RPOPLPUSH %k %k", IN_ORDER},
     {'l', "LMPOP {1 %k|2 %k %k|%x %k} {LEFT|RIGHT|x} {|COUNT %n|COUNT %x}", IN_ORDER},
     {'l', "COPY %k %k REPLACE", IN_ORDER},
+    {'l', "{SORT|SORT_RO} %k {|DESC|ASC} {|LIMIT %x %n} {|GET #|GET none*}", IN_ORDER},
+    {'l', "SORT %k ALPHA {|DESC} {|LIMIT %x %n} STORE %k", IN_ORDER},
 
     {'e', "SADD %k {%f}+", IN_ORDER},
     {'e', "SREM %k {%f}+", IN_ORDER},
@@ -111,6 +113,8 @@ static const struct form forms[] = {
     {'e', "SINTERCARD {1 %k|2 %k %k|%x %k} {|LIMIT %n|LIMIT %x}", IN_ORDER},
     {'e', "SPOP %k 1000", ANY_ORDER},
     {'e', "COPY %k %k", IN_ORDER},
+    {'e', "{SORT|SORT_RO} %k {|DESC|ASC} {|LIMIT %x %n} {|GET #|GET none*}", IN_ORDER},
+    {'e', "SORT %k ALPHA {|DESC} {|LIMIT %x %n} STORE %k", IN_ORDER},
 
     {'z', "ZADD %k {|NX|XX} {|GT|LT} {|CH} {%d %f}+", IN_ORDER},
     {'z', "ZADD %k {%n %f}+", IN_ORDER},
@@ -145,6 +149,7 @@ static const struct form forms[] = {
     {'z', "ZDIFFSTORE %k 2 %k %k", IN_ORDER},
     {'z', "ZINTERCARD {1 %k|2 %k %k} {|LIMIT %n}", IN_ORDER},
     {'z', "COPY %k %k REPLACE", IN_ORDER},
+    {'z', "SORT %k {BY nosort|DESC} {|LIMIT %x %n} {|GET #} {|STORE %k}", IN_ORDER},
 
     {'y', "ZADD %k {0 %f}+", IN_ORDER},
     {'y', "ZREM %k {%f}+", IN_ORDER},

@@ -33,6 +33,7 @@ static const struct write_sample samples[] = {
     {.command = "PEXPIREAT key 99999999999999"},
     {.command = "RENAME key other"},
     {.command = "RENAMENX key other"},
+    {.command = "SORT list ALPHA DESC STORE other", .left_to_the_server = true},
     {.command = "UNLINK key"},
     // Strings and bitmaps
     {.command = "APPEND key x"},

@@ -136,6 +136,7 @@ struct key_use command_key_use(const struct command *command) {
         {"setbit", {"RW access update", NULL}},
         {"setex", {"OW update", NULL}},
         {"setnx", {"OW insert", NULL}},
+        {"sort", {"RO access", "OW update"}},
         {"strlen", {"RO", NULL}},
         {"touch", {"RO", NULL}},
         {"type", {"RO", NULL}},

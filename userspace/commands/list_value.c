@@ -21,12 +21,16 @@ static uint64_t decode_position(const char in[POSITION_SIZE]) {
     return position;
 }
 
+static void begin_anew(struct list *list) {
+    list->head = FIRST_POSITION;
+    list->tail = FIRST_POSITION;
+    list->collection.extra_length = EXTRA_SIZE;
+}
+
 static enum collection_status interpret(struct command_context *context, enum collection_status status,
                                         struct list *list) {
     if (status != COLLECTION_FOUND || !list->collection.existed) {
-        list->head = FIRST_POSITION;
-        list->tail = FIRST_POSITION;
-        list->collection.extra_length = EXTRA_SIZE;
+        begin_anew(list);
         return status;
     }
     if (list->collection.extra_length == EXTRA_SIZE) {
@@ -45,6 +49,11 @@ enum collection_status list_read(struct command_context *context, size_t index, 
 
 enum collection_status list_write(struct command_context *context, size_t index, struct list *out) {
     return interpret(context, collection_write(context, index, VALUE_LIST, &out->collection), out);
+}
+
+void list_open_anew(struct command_context *context, size_t index, struct list *out) {
+    collection_open_anew(context->session, context->arguments[index], VALUE_LIST, &out->collection);
+    begin_anew(out);
 }
 
 uint64_t list_length(const struct list *list) {

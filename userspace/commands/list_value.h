@@ -20,6 +20,8 @@ struct list {
 // The list whose key is argument `index`; see collection_read() and collection_write().
 enum collection_status list_read(struct command_context *context, size_t index, struct list *out);
 enum collection_status list_write(struct command_context *context, size_t index, struct list *out);
+// Opens an empty new one in place of whatever the key holds: for ...STORE commands.
+void list_open_anew(struct command_context *context, size_t index, struct list *out);
 uint64_t list_length(const struct list *list);
 
 // The element so many places from the head, which must be there. Release the value.

@@ -182,9 +182,36 @@ static size_t fixed_positions(const struct command *command, size_t argument_cou
                          0);
 }
 
+// How many values follow one of SORT's options.
+static size_t sort_option_values(struct bytes option) {
+    static const struct {
+        const char *name;
+        size_t values;
+    } options[] = {{"limit", 2}, {"get", 1}, {"by", 1}, {"store", 1}};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (bytes_equal_text_nocase(option, options[i].name))
+            return options[i].values;
+    }
+    return 0;
+}
+
+// The key behind the last STORE that is an option; 0 if there is none.
+static size_t stored_position(const struct bytes *arguments, size_t argument_count) {
+    size_t position = 0;
+    for (size_t at = 2; at < argument_count; at += 1 + sort_option_values(arguments[at])) {
+        if (at + 1 < argument_count && bytes_equal_text_nocase(arguments[at], "store"))
+            position = at + 1;
+    }
+    return position;
+}
+
 size_t command_key_positions(const struct command *command, const struct bytes *arguments,
                              size_t argument_count, size_t *positions, size_t room) {
     size_t found = fixed_positions(command, argument_count, positions, room);
+    if ((command->flags & COMMAND_STORE_KEY) != 0) {
+        int64_t stored = (int64_t)stored_position(arguments, argument_count);
+        return stored == 0 ? found : add_positions(stored, stored, 1, positions, room, found);
+    }
     if ((command->flags & (COMMAND_COUNTED_KEYS | COMMAND_COUNTED_KEYS_LATER)) == 0)
         return found;
     size_t at = (size_t)command->last_key + ((command->flags & COMMAND_COUNTED_KEYS) != 0 ? 1 : 2);

@@ -39,6 +39,8 @@ enum command_flag {
     // with one argument before the number: BLMPOP.
     COMMAND_COUNTED_KEYS = 1 << 18,
     COMMAND_COUNTED_KEYS_LATER = 1 << 19,
+    // After the keys that the columns tell comes the one behind the last STORE: SORT.
+    COMMAND_STORE_KEY = 1 << 20,
 };
 
 enum command_group {
