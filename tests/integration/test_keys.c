@@ -143,6 +143,40 @@ static void there_is_no_database_to_move_to(void **state) {
     expect_reply(client, "-ERR value is not an integer or out of range", "MOVE a x");
 }
 
+static void a_collection_with_many_elements_has_no_compact_encoding(void **state) {
+    (void)state;
+    for (int i = 0; i < 128; i++)
+        expect_reply(client, "1", "HSET hash field:%d value", i);
+    expect_reply(client, "'listpack'", "OBJECT ENCODING hash");
+    expect_reply(client, "1", "HSET hash one-more value");
+    expect_reply(client, "'hashtable'", "OBJECT ENCODING hash");
+    for (int i = 0; i < 129; i++)
+        expect_reply(client, "1", "ZADD zset %d member:%d", i, i);
+    expect_reply(client, "'skiplist'", "OBJECT ENCODING zset");
+    for (int i = 0; i < 512; i++)
+        expect_reply(client, "1", "SADD set %d", i);
+    expect_reply(client, "'intset'", "OBJECT ENCODING set");
+    expect_reply(client, "1", "SADD set 512");
+    expect_reply(client, "'hashtable'", "OBJECT ENCODING set");
+}
+
+static void memory_usage_looks_at_as_many_elements_as_it_is_told(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        expect_reply(client, "1", "HSET hash field:%d value", i);
+    long long even = reply_integer_of(client, "MEMORY USAGE hash");
+    assert_true(even == reply_integer_of(client, "MEMORY USAGE hash SAMPLES 0"));
+    assert_true(even > 10 * (long long)strlen("field:0"
+                                              "value"));
+    expect_reply(client, "1", "HSET hash last %01000d", 0);
+    long long all = reply_integer_of(client, "MEMORY USAGE hash SAMPLES 0");
+    assert_true(all > even + 1000);
+    assert_true(reply_integer_of(client, "MEMORY USAGE hash SAMPLES 1") < all); // not the long one
+    expect_reply(client, "-ERR syntax error", "MEMORY USAGE hash SAMPLES -1");
+    expect_reply(client, "-ERR syntax error", "MEMORY USAGE hash SAMPLES");
+    expect_reply(client, "nil", "MEMORY USAGE missing SAMPLES 3");
+}
+
 static void object_answers_as_redis_would(void **state) {
     (void)state;
     expect_reply(client, "OK", "MSET number 12345 short hello");
@@ -151,6 +185,20 @@ static void object_answers_as_redis_would(void **state) {
     expect_reply(client, "'embstr'", "OBJECT ENCODING short");
     expect_reply(client, "'raw'", "OBJECT ENCODING long");
     expect_reply(client, "nil", "OBJECT ENCODING missing");
+    expect_reply(client, "1", "HSET hash field value");
+    expect_reply(client, "'listpack'", "OBJECT ENCODING hash");
+    expect_reply(client, "0", "HSET hash field %065d", 1);
+    expect_reply(client, "'hashtable'", "OBJECT ENCODING hash");
+    expect_reply(client, "1", "RPUSH list a");
+    expect_reply(client, "'quicklist'", "OBJECT ENCODING list");
+    expect_reply(client, "2", "SADD set 1 -2");
+    expect_reply(client, "'intset'", "OBJECT ENCODING set");
+    expect_reply(client, "1", "SADD set a");
+    expect_reply(client, "'hashtable'", "OBJECT ENCODING set");
+    expect_reply(client, "1", "ZADD zset 1 a");
+    expect_reply(client, "'listpack'", "OBJECT ENCODING zset");
+    expect_reply(client, "1", "OBJECT REFCOUNT zset");
+    expect_reply(client, "0", "OBJECT IDLETIME zset");
     expect_reply(client, "1", "OBJECT REFCOUNT short");
     expect_reply(client, "0", "OBJECT IDLETIME short");
     expect_reply(client, "-ERR unknown subcommand 'nonsense'. Try OBJECT HELP.", "OBJECT nonsense");
@@ -332,6 +380,8 @@ int main(void) {
         cmocka_unit_test_setup(copy_refuses_other_databases_and_nonsense, empty_database),
         cmocka_unit_test_setup(there_is_no_database_to_move_to, empty_database),
         cmocka_unit_test_setup(object_answers_as_redis_would, empty_database),
+        cmocka_unit_test_setup(a_collection_with_many_elements_has_no_compact_encoding, empty_database),
+        cmocka_unit_test_setup(memory_usage_looks_at_as_many_elements_as_it_is_told, empty_database),
         cmocka_unit_test_setup(keys_lists_what_matches, empty_database),
         cmocka_unit_test_setup(randomkey_finds_only_keys_that_live, empty_database),
         cmocka_unit_test_setup(randomkey_finds_every_key_in_the_end, empty_database),

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MEMORY, and DISK USAGE, which is the same as MEMORY USAGE because values live on disk. Uses: arguments,
-// server/{memory_use,server}, store/session.
+// collection_value, server/{memory_use,server}, store/session.
 #include "base/number.h"
 #include "commands/arguments.h"
+#include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "server/client.h"
 #include "server/memory_use.h"
@@ -12,49 +13,80 @@
 // RocksDB keeps eight bytes of sequence number and type with each key.
 enum { INTERNAL_KEY_BYTES = 8, SUB_KEY_LENGTH_BYTES = 4, SUB_KEY_VERSION_BYTES = 8 };
 
-// What an entry's key takes, and its value. Of a collection's elements only the number is known here, so each
-// is counted with what its key takes before the element's own name; a bitmap's size is its bytes.
-static uint64_t estimate_usage(const struct store_session *session, struct bytes key,
-                               const struct store_value *value) {
-    const struct key_layout *layout = store_layout(session_store(session));
-    uint64_t prefix = 1 + layout->name_space.length + (layout->with_slot ? 2U : 0U) + key.length;
-    uint64_t bytes = prefix + INTERNAL_KEY_BYTES + value->raw.length;
-    uint64_t sub_key = prefix + SUB_KEY_LENGTH_BYTES + SUB_KEY_VERSION_BYTES + INTERNAL_KEY_BYTES;
-    if (value->metadata.type == VALUE_BITMAP)
-        return bytes + value->metadata.size;
-    return bytes + value->metadata.size * sub_key;
+// How much of a collection is looked at if SAMPLES does not say it, as in Redis.
+enum { DEFAULT_SAMPLES = 5 };
+
+// What the elements' keys and values take: of the first ones exactly, of all by their average. 0 samples are
+// all elements. A sorted set has its elements twice. False: the error reply has been written.
+static bool sample_elements(struct command_context *context, enum value_type type, uint64_t samples,
+                            uint64_t prefix, uint64_t *bytes) {
+    struct collection collection;
+    struct bytes sub_key;
+    struct bytes value;
+    uint64_t seen = 0;
+    uint64_t sum = 0;
+    struct output_mark before = output_mark(&context->reply->output);
+    if (collection_read(context, 2, type, &collection) != COLLECTION_FOUND)
+        return false;
+    struct collection_iterator *iterator = collection_iterator_open(&collection, FAMILY_DEFAULT);
+    collection_iterator_seek(iterator, (struct bytes){0});
+    while ((samples == 0 || seen < samples) && collection_iterator_next(iterator, &sub_key, &value)) {
+        sum += prefix + sub_key.length + value.length;
+        seen++;
+    }
+    if (type == VALUE_ZSET)
+        sum *= 2;
+    *bytes = seen == 0 ? 0 : (uint64_t)((double)sum / (double)seen * (double)collection.metadata.size);
+    return collection_end_walk(context, iterator, before, 0);
 }
 
-// SAMPLES is checked and has no effect: nothing is sampled.
-static bool check_samples(struct command_context *context) {
-    int64_t samples = 0;
-    if (context->count == 3)
-        return true;
-    if (context->count != 5 || !argument_is(context, 3, "samples")) {
+// What an entry's key takes, and its value; a bitmap's size is its bytes. False: the error reply has been
+// written.
+static bool estimate_usage(struct command_context *context, const struct store_value *value, uint64_t samples,
+                           uint64_t *bytes) {
+    const struct key_layout *layout = store_layout(session_store(context->session));
+    uint64_t prefix =
+        1 + layout->name_space.length + (layout->with_slot ? 2U : 0U) + context->arguments[2].length;
+    uint64_t sub_key = prefix + SUB_KEY_LENGTH_BYTES + SUB_KEY_VERSION_BYTES + INTERNAL_KEY_BYTES;
+    uint64_t elements = 0;
+    enum value_type type = value->metadata.type;
+    if (type == VALUE_BITMAP)
+        elements = value->metadata.size;
+    else if (value_type_has_sub_keys(type) && !sample_elements(context, type, samples, sub_key, &elements))
+        return false;
+    *bytes = prefix + INTERNAL_KEY_BYTES + value->raw.length + elements;
+    return true;
+}
+
+static bool read_samples(struct command_context *context, uint64_t *samples) {
+    int64_t given = DEFAULT_SAMPLES;
+    bool is_option = context->count == 5 && argument_is(context, 3, "samples");
+    if (is_option && !argument_integer(context, 4, &given))
+        return false;
+    if ((!is_option && context->count != 3) || given < 0) {
         reply_syntax_error(context);
         return false;
     }
-    if (!argument_integer(context, 4, &samples))
-        return false;
-    if (samples < 0)
-        reply_syntax_error(context);
-    return samples >= 0;
+    *samples = (uint64_t)given;
+    return true;
 }
 
 void command_memory_usage(struct command_context *context) {
     struct store_value value;
-    if (!check_samples(context))
+    uint64_t samples = 0;
+    uint64_t bytes = 0;
+    if (!read_samples(context, &samples))
         return;
-    struct bytes key = context->arguments[2];
-    enum store_status status = store_read(context->session, key, context->now, &value);
-    if (status == STORE_OK) {
-        reply_integer(context->reply, (int64_t)estimate_usage(context->session, key, &value));
-        store_value_release(&value);
-    } else if (status == STORE_NOT_FOUND) {
+    enum store_status status = store_read(context->session, context->arguments[2], context->now, &value);
+    if (status == STORE_NOT_FOUND)
         reply_null(context->reply);
-    } else {
+    else if (status != STORE_OK)
         reply_store_error(context, status);
-    }
+    if (status != STORE_OK)
+        return;
+    if (estimate_usage(context, &value, samples, &bytes))
+        reply_integer(context->reply, (int64_t)bytes);
+    store_value_release(&value);
 }
 
 void command_memory_purge(struct command_context *context) {
