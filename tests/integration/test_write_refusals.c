@@ -23,8 +23,10 @@ enum { LONG_MS = 600000, SHORT_MS = 20 };
 
 // Runs a command whose text is not known here; returns whether it succeeded.
 static bool run(redisContext *client, const char *text) {
+    size_t length = 0;
+    const char *payload = write_samples_payload(&length);
     redisReply *reply = NULL;
-    assert_int_equal(redisAppendCommand(client, text), REDIS_OK);
+    assert_int_equal(redisAppendCommand(client, text, payload, length), REDIS_OK);
     assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
     bool succeeded = reply->type != REDIS_REPLY_ERROR;
     freeReplyObject(reply);
@@ -46,7 +48,9 @@ static void fill_and_fence(redisContext *client, struct buffer *before) {
 }
 
 static void begin(redisContext *client, const struct write_sample *sample) {
-    assert_int_equal(redisAppendCommand(client, sample->command), REDIS_OK);
+    size_t length = 0;
+    const char *payload = write_samples_payload(&length);
+    assert_int_equal(redisAppendCommand(client, sample->command, payload, length), REDIS_OK);
 }
 
 static void finish_with(redisContext *client, const struct write_sample *sample, const char *prefix) {
@@ -160,8 +164,10 @@ static void the_kernel_drops_every_write_command(void **state) {
     (void)state;
     for (size_t i = 0; write_sample_at(i) != NULL; i++) {
         const struct write_sample *sample = write_sample_at(i);
+        size_t payload_length = 0;
+        const char *payload = write_samples_payload(&payload_length);
         char *request = NULL;
-        int length = redisFormatCommand(&request, sample->command);
+        int length = redisFormatCommand(&request, sample->command, payload, payload_length);
         assert_true(length > 0);
         struct native_scan scan = native_scan(request, (size_t)length);
         if (sample->left_to_the_server ? scan.reason == FENCE_REASON_NONE : scan.reason != FENCE_REASON_WRITE)

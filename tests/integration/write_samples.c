@@ -33,6 +33,7 @@ static const struct write_sample samples[] = {
     {.command = "PEXPIREAT key 99999999999999"},
     {.command = "RENAME key other"},
     {.command = "RENAMENX key other"},
+    {.command = "RESTORE other 0 %b"},
     {.command = "SORT list ALPHA DESC STORE other", .left_to_the_server = true},
     {.command = "UNLINK key"},
     // Strings and bitmaps
@@ -114,4 +115,11 @@ bool write_sample_is_of(const struct write_sample *sample, const char *name) {
     size_t length = strlen(name);
     const char *command = sample->command;
     return strncasecmp(command, name, length) == 0 && (command[length] == ' ' || command[length] == '\0');
+}
+
+const char *write_samples_payload(size_t *length) {
+    static const char payload[] = {0, 6,   'd', 'u',  'm', 'p',  'e',  'd', 10,
+                                   0, -36, 74,  -124, -51, -102, -111, -20, -30};
+    *length = sizeof(payload);
+    return payload;
 }
