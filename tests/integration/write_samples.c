@@ -66,6 +66,11 @@ static const struct write_sample samples[] = {
     {.command = "HSET hash field x"},
     {.command = "HSETNX hash new x"},
     // Lists
+    {.command = "BLMOVE list other-list LEFT RIGHT 1"},
+    {.command = "BLMPOP 1 1 list LEFT"},
+    {.command = "BLPOP list 1"},
+    {.command = "BRPOP list 1"},
+    {.command = "BRPOPLPUSH list other-list 1"},
     {.command = "LINSERT list BEFORE b x"},
     {.command = "LMOVE list other-list LEFT RIGHT"},
     {.command = "LMPOP 1 list LEFT"},
