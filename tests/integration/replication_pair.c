@@ -65,6 +65,15 @@ static void drop(int fd) {
     (void)close(fd);
 }
 
+// One end has said all that it has to say: what is on the way still arrives.
+static void finish_relay(struct relay *relay) {
+    if (relay->fds[0] < 0)
+        return;
+    (void)close(relay->fds[0]);
+    (void)close(relay->fds[1]);
+    relay->fds[0] = -1;
+}
+
 static void end_relay(struct relay *relay) {
     if (relay->fds[0] < 0)
         return;
@@ -153,7 +162,7 @@ static void pass_all_on(struct wire *wire, const struct pollfd *sources) {
             const struct pollfd *source = &sources[1 + 2 * i + (size_t)side];
             if (relay->fds[0] >= 0 && source->fd == relay->fds[side] && source->revents != 0 &&
                 !pass_on(wire, relay, side))
-                end_relay(relay);
+                finish_relay(relay);
         }
     }
 }

@@ -355,10 +355,10 @@ static void note_name(void *context, const char *name) {
 static void settings_without_effect_are_listed_when_they_are_changed(void **state) {
     struct config *config = *state;
     struct buffer names = {0};
-    assert_loads(config, "migrate-speed 4096\nport 1\nbgsave-cron 0 4 * * *\nmasterauth secret\n");
+    assert_loads(config, "migrate-speed 4096\nport 1\nbgsave-cron 0 4 * * *\ndbsize-scan-cron 0 5 * * *\n");
     config_each_without_effect(config, note_name, &names);
     buffer_append(&names, (struct bytes){"", 1});
-    assert_string_equal(names.data, "bgsave-cron;masterauth;");
+    assert_string_equal(names.data, "bgsave-cron;dbsize-scan-cron;");
     buffer_release(&names);
 }
 
