@@ -71,6 +71,8 @@ fence_support := $(call objects_of,$(wildcard tests/fence/*.c))
 fence_scripts := load-fence.sh unload-fence.sh fence-status.sh watch-fence.sh
 script_tests := $(sort $(wildcard tests/scripts/test_*.sh))
 bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bpf/*.bpf.c)))
+# Programs that integration tests load besides: the fence with counters.
+test_bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/objects/*.bpf.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
 bench_fence := $(BUILD)/tests/bench/bench_fence
 bench_programs := $(filter-out $(bench_fence),$(call programs_in,tests/bench/bench_*.c))
@@ -226,11 +228,11 @@ test-kernel: $(bpf_objects) $(kernel_tests) ## the same on Debian's stock kernel
 	@CC=$(firstword $(filter-out ccache,$(CC))) tests/kernel/boot.sh $(BUILD) $(kernel_tests)
 
 .PHONY: integration
-integration: $(BUILD)/kvfenced $(integration_tests) ## the integration tests alone, against build/kvfenced
+integration: $(BUILD)/kvfenced $(bpf_objects) $(test_bpf_objects) $(integration_tests) ## the integration tests alone, against build/kvfenced
 	@tests/run.sh $(BUILD) $(integration_tests)
 
 .PHONY: test-programs
-test-programs: $(BUILD)/kvfenced $(unit_tests) $(kernel_tests) $(integration_tests) $(bpf_objects)
+test-programs: $(BUILD)/kvfenced $(unit_tests) $(kernel_tests) $(integration_tests) $(bpf_objects) $(test_bpf_objects)
 
 .PHONY: replay-programs
 replay-programs: $(replay_tests)
@@ -346,4 +348,4 @@ help: ## lists the targets
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
--include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(bpf_objects:.o=.d) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)
+-include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(bpf_objects:.o=.d) $(test_bpf_objects:.o=.d) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -71,7 +72,7 @@ static void object_path(char out[512]) {
         (void)snprintf(out, 512, "%.*sbpf/fence.bpf.o", length, program);
 }
 
-static int map_of(const char *name) {
+int fence_map(const char *name) {
     assert_non_null(object);
     int map = bpf_object__find_map_fd_by_name(object, name);
     must(map >= 0, name);
@@ -81,7 +82,7 @@ static int map_of(const char *name) {
 static void set_abi(uint16_t abi) {
     const uint32_t nobody = 0;
     const struct fence_lease entry = {.abi = abi};
-    must(bpf_map_update_elem(map_of("fence_lease"), &nobody, &entry, BPF_ANY) == 0, "write fence_lease");
+    must(bpf_map_update_elem(fence_map("fence_lease"), &nobody, &entry, BPF_ANY) == 0, "write fence_lease");
 }
 
 static void pin_maps(void) {
@@ -89,25 +90,54 @@ static void pin_maps(void) {
     must(mkdir(FENCE_PINS, 0700) == 0, "make the directory of the pins");
     for (size_t i = MAPS; i-- > 0;) {
         (void)snprintf(path, sizeof(path), FENCE_PINS "/%s", names[i]);
-        must(bpf_obj_pin(map_of(names[i]), path) == 0, "pin a map");
+        must(bpf_obj_pin(fence_map(names[i]), path) == 0, "pin a map");
     }
 }
 
-static struct bpf_tc_hook lo_hook(enum bpf_tc_attach_point point) {
+// --- Attaching ---
+
+static int index_of(const char *interface) {
+    int index = (int)if_nametoindex(interface);
+    must(index > 0, interface);
+    return index;
+}
+
+static struct bpf_tc_hook ingress_of(const char *interface, enum bpf_tc_attach_point point) {
     return (struct bpf_tc_hook){
-        .sz = sizeof(struct bpf_tc_hook), .ifindex = (int)if_nametoindex("lo"), .attach_point = point};
+        .sz = sizeof(struct bpf_tc_hook), .ifindex = index_of(interface), .attach_point = point};
 }
 
-static void attach_to_lo(void) {
-    struct bpf_tc_hook hook = lo_hook(BPF_TC_INGRESS);
-    const struct bpf_program *program = bpf_object__find_program_by_name(object, "fence_tc");
+static void attach_by_tc(const char *interface, int program) {
+    struct bpf_tc_hook hook = ingress_of(interface, BPF_TC_INGRESS);
+    struct bpf_tc_opts options = {.sz = sizeof(options), .prog_fd = program, .priority = 1};
+    must(bpf_tc_hook_create(&hook) == 0, "add a queueing discipline");
+    must(bpf_tc_attach(&hook, &options) == 0, "attach by TC");
+}
+
+void fence_attach(const char *interface, enum fence_attachment attachment) {
+    const char *name = attachment == FENCE_BY_TC ? "fence_tc" : "fence_xdp";
+    const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
     assert_non_null(program);
-    struct bpf_tc_opts options = {.sz = sizeof(options), .prog_fd = bpf_program__fd(program)};
-    must(bpf_tc_hook_create(&hook) == 0, "add a queueing discipline to lo");
-    must(bpf_tc_attach(&hook, &options) == 0, "attach to lo");
+    int descriptor = bpf_program__fd(program);
+    __u32 mode = attachment == FENCE_BY_NATIVE_XDP ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+    if (attachment == FENCE_BY_TC)
+        attach_by_tc(interface, descriptor);
+    else
+        must(bpf_xdp_attach(index_of(interface), descriptor, mode, NULL) == 0, "attach by XDP");
 }
 
-void fence_load_as(uint16_t abi) {
+// It is no news that nothing was attached.
+void fence_detach(const char *interface) {
+    libbpf_print_fn_t printer = libbpf_set_print(NULL);
+    struct bpf_tc_hook hook =
+        ingress_of(interface, (enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS));
+    (void)bpf_tc_hook_destroy(&hook);
+    (void)bpf_xdp_detach(index_of(interface), XDP_FLAGS_DRV_MODE, NULL);
+    (void)bpf_xdp_detach(index_of(interface), XDP_FLAGS_SKB_MODE, NULL);
+    (void)libbpf_set_print(printer);
+}
+
+static void load_and_pin(uint16_t abi) {
     char path[512];
     object_path(path);
     assert_null(object);
@@ -116,8 +146,16 @@ void fence_load_as(uint16_t abi) {
         fail_msg("cannot open %s: %s", path, strerror(errno));
     must(bpf_object__load(object) == 0, "load the fence");
     set_abi(abi);
-    attach_to_lo();
     pin_maps();
+}
+
+void fence_load_as(uint16_t abi) {
+    load_and_pin(abi);
+    fence_attach("lo", FENCE_BY_TC);
+}
+
+void fence_load_unattached(void) {
+    load_and_pin(FENCE_ABI);
 }
 
 void fence_load(void) {
@@ -126,16 +164,19 @@ void fence_load(void) {
 
 void fence_unload(void) {
     char path[128];
-    struct bpf_tc_hook hook = lo_hook((enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS));
     if (object == NULL)
         return;
-    (void)bpf_tc_hook_destroy(&hook);
+    fence_detach("lo");
     for (size_t i = 0; i < MAPS; i++) {
         (void)snprintf(path, sizeof(path), FENCE_PINS "/%s", names[i]);
         (void)unlink(path);
     }
     (void)rmdir(FENCE_PINS);
     bpf_object__close(object);
+    object = NULL;
+}
+
+void fence_forget(void) {
     object = NULL;
 }
 
@@ -150,7 +191,7 @@ int fence_unload_after(void **state) {
 struct fence_lease fence_entry(int port) {
     const uint32_t key = (uint32_t)port;
     struct fence_lease entry;
-    must(bpf_map_lookup_elem(map_of("fence_lease"), &key, &entry) == 0, "read fence_lease");
+    must(bpf_map_lookup_elem(fence_map("fence_lease"), &key, &entry) == 0, "read fence_lease");
     return entry;
 }
 
@@ -158,12 +199,13 @@ struct fence_stats fence_counters(int port) {
     const uint32_t key = (uint32_t)port;
     struct fence_stats sum = {0}, *each = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*each));
     assert_non_null(each);
-    if (bpf_map_lookup_elem(map_of("fence_stats"), &key, each) == 0) {
+    if (bpf_map_lookup_elem(fence_map("fence_stats"), &key, each) == 0) {
         for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
             sum.inspected += each[i].inspected;
             sum.dropped += each[i].dropped;
             sum.would_drop += each[i].would_drop;
             sum.undecided += each[i].undecided;
+            sum.unparsed += each[i].unparsed;
         }
     }
     free(each);

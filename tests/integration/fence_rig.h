@@ -18,12 +18,23 @@ int fence_rig_enter(void **state);
 void fence_load(void);
 // The same with another number in fence_lease's entry of nobody.
 void fence_load_as(uint16_t abi);
-// Detaches and unpins; does nothing if it is not loaded.
+// Loads and pins it, and attaches it to nothing.
+void fence_load_unattached(void);
+// Detaches from lo and unpins; does nothing if it is not loaded.
 void fence_unload(void);
+// For a child process that goes on in namespaces of its own: what its parent loaded is not its.
+void fence_forget(void);
 // A test's teardown.
 int fence_unload_after(void **state);
 
+enum fence_attachment { FENCE_BY_NATIVE_XDP, FENCE_BY_GENERIC_XDP, FENCE_BY_TC };
+
+// To an interface of the namespace that the caller is in; there may be several, and both hooks on one.
+void fence_attach(const char *interface, enum fence_attachment attachment);
+void fence_detach(const char *interface);
+
 // What is in the maps that were loaded last.
+int fence_map(const char *name); // its file descriptor
 struct fence_lease fence_entry(int port);
 struct fence_stats fence_counters(int port);
 
