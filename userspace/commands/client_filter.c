@@ -47,9 +47,14 @@ static bool has_address(struct bytes wanted, const char *address) {
     return wanted.data == NULL || bytes_equal(wanted, bytes_from_text(address));
 }
 
+static enum client_type type_of(const struct client *client) {
+    bool is_subscriber = (atomic_load(&client->flags_shown) & (uint32_t)SHOWN_SUBSCRIBER) != 0;
+    return is_subscriber ? CLIENT_TYPE_PUBSUB : CLIENT_TYPE_NORMAL;
+}
+
 bool client_filter_matches(const struct client_filter *filter, const struct client *client) {
     return client->id != filter->skipped_id && has_id(filter, client->id) &&
-           (filter->type == CLIENT_TYPE_ANY || filter->type == CLIENT_TYPE_NORMAL) &&
+           (filter->type == CLIENT_TYPE_ANY || filter->type == type_of(client)) &&
            has_address(filter->address, client->address) &&
            has_address(filter->local_address, client->local_address) &&
            (filter->connected_until_us == 0 || client->connected_us <= filter->connected_until_us);

@@ -8,6 +8,7 @@
 #include "commands/client_filter.h"
 #include "commands/handlers.h"
 #include "server/client.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 #include <inttypes.h>
@@ -19,9 +20,9 @@ static void write_flags(uint32_t shown, char out[FLAG_LETTERS_SIZE]) {
     static const struct {
         enum client_shown flag;
         char letter;
-    } letters[] = {{SHOWN_MONITOR, 'O'},    {SHOWN_MULTI, 'x'},   {SHOWN_BLOCKED, 'b'}, {SHOWN_PAUSED, 'b'},
-                   {SHOWN_DIRTY_EXEC, 'd'}, {SHOWN_CLOSING, 'c'}, {SHOWN_UNIX, 'U'},    {SHOWN_READONLY, 'r'},
-                   {SHOWN_NO_EVICT, 'e'},   {SHOWN_NO_TOUCH, 'T'}};
+    } letters[] = {{SHOWN_MONITOR, 'O'},  {SHOWN_SUBSCRIBER, 'P'}, {SHOWN_MULTI, 'x'},   {SHOWN_BLOCKED, 'b'},
+                   {SHOWN_PAUSED, 'b'},   {SHOWN_DIRTY_EXEC, 'd'}, {SHOWN_CLOSING, 'c'}, {SHOWN_UNIX, 'U'},
+                   {SHOWN_READONLY, 'r'}, {SHOWN_NO_EVICT, 'e'},   {SHOWN_NO_TOUCH, 'T'}};
     size_t length = 0;
     out[0] = '\0';
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
@@ -57,8 +58,10 @@ static void append_line(struct buffer *out, struct client *client, uint64_t now_
                          client->local_address, client->fd, text_or_empty(client->name));
     buffer_append_format(out, " age=%" PRIu64 " idle=%" PRIu64, seconds_since(client->connected_us, now_us),
                          seconds_since(active_us, now_us));
-    buffer_append_format(out, " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d", flags,
-                         atomic_load(&client->multi_shown));
+    buffer_append_format(
+        out, " flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d", flags,
+        atomic_load(&client->topics_shown[TOPIC_CHANNEL]), atomic_load(&client->topics_shown[TOPIC_PATTERN]),
+        atomic_load(&client->topics_shown[TOPIC_SHARD_CHANNEL]), atomic_load(&client->multi_shown));
     buffer_append_format(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0", pending,
                          held > pending ? held - pending : 0, queued);
     buffer_append_format(out, " obl=0 oll=0 omem=%zu tot-mem=%zu events=%s", output,

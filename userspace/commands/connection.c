@@ -10,11 +10,22 @@
 #include "server/authentication.h"
 #include "server/client.h"
 #include "server/server.h"
+#include "server/subscribers.h"
 #include "server/transaction.h"
 
+// In the form of what is published, which is all that such a client expects.
+static void reply_pong(struct command_context *context) {
+    reply_array(context->reply, 2);
+    reply_bulk_text(context->reply, "pong");
+    reply_bulk(context->reply, context->count == 2 ? context->arguments[1] : (struct bytes){0});
+}
+
 void command_ping(struct command_context *context) {
+    bool is_subscriber = context->client->topics != NULL && context->reply->protocol == 2;
     if (context->count > 2)
         reply_arity_error(context);
+    else if (is_subscriber)
+        reply_pong(context);
     else if (context->count == 2)
         reply_bulk(context->reply, context->arguments[1]);
     else
@@ -49,6 +60,7 @@ static void set_protocol(struct client *client, uint8_t protocol) {
 void command_reset(struct command_context *context) {
     struct client *client = context->client;
     monitor_stop(client);
+    subscribers_forget(client);
     transaction_close(client);
     client_show_queue(client, CLIENT_NOT_IN_MULTI, 0);
     client_show(client, SHOWN_MULTI, false);

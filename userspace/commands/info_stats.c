@@ -4,6 +4,7 @@
 // server/{error_stats,server,stats,worker}.
 #include "commands/info.h"
 #include "server/error_stats.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -44,8 +45,9 @@ void info_write_stats(struct server *server, struct buffer *out) {
     info_number(out, "sync_partial_err", atomic_load(&server->refused_partial_syncs));
     info_number(out, "keyspace_hits", store.hits);
     info_number(out, "keyspace_misses", store.misses);
-    info_number(out, "pubsub_channels", 0);
-    info_number(out, "pubsub_patterns", 0);
+    info_number(out, "pubsub_channels", pubsub_topics(server->pubsub, TOPIC_CHANNEL));
+    info_number(out, "pubsub_patterns", pubsub_topics(server->pubsub, TOPIC_PATTERN));
+    info_number(out, "pubsubshard_channels", pubsub_topics(server->pubsub, TOPIC_SHARD_CHANNEL));
     info_number(out, "rejected_connections", atomic_load(&server->connections_rejected));
     info_number(out, "total_error_replies", SUM(server, errors));
     info_number(out, "client_output_buffer_limit_disconnections", SUM(server, limit_closed));

@@ -16,7 +16,8 @@
 
 #include <stdatomic.h>
 
-struct blocked; // server/blocking.h
+struct blocked;       // server/blocking.h
+struct client_topics; // server/subscribers.c
 struct event;
 struct transaction; // server/transaction.h
 enum { CLIENT_ADDRESS_SIZE = 128 };
@@ -59,11 +60,12 @@ struct client {
     bool close_after_reply; // QUIT, protocol errors: what is pending is sent, nothing more is read
     bool closing;           // to be freed at the end of the round
     bool is_monitor;
-    bool in_command;       // the dispatcher has one of its commands
-    bool in_exec;          // its queued commands are being run
-    bool wrote_this_round; // has committed since the last settle
-    bool read_this_round;  // has read data since the last settle
-    bool reading_paused;   // its read event is off
+    struct client_topics *topics; // NULL: it has subscribed to nothing
+    bool in_command;              // the dispatcher has one of its commands
+    bool in_exec;                 // its queued commands are being run
+    bool wrote_this_round;        // has committed since the last settle
+    bool read_this_round;         // has read data since the last settle
+    bool reading_paused;          // its read event is off
     bool no_evict, no_touch;
     bool may_read_replica;         // READONLY: in a cluster, reads of what this node is only a replica of
     struct output_mark round_mark; // where this round's replies begin
@@ -86,6 +88,7 @@ struct client {
     _Atomic size_t query_buffer, query_memory, output_memory, multi_memory;
     _Atomic uint32_t flags_shown; // enum client_shown
     _Atomic int wait_state;       // whether CLIENT UNBLOCK can end its wait: server/blocking.c
+    _Atomic int topics_shown[3];  // by enum topic_kind: how many it has subscribed to
     _Atomic int multi_shown;      // queued commands, or CLIENT_NOT_IN_MULTI
     _Atomic int watch_shown;
     _Atomic int protocol_shown;
@@ -103,7 +106,8 @@ enum client_shown {
     SHOWN_NO_TOUCH = 64,
     SHOWN_PAUSED = 128,
     SHOWN_DIRTY_EXEC = 256,
-    SHOWN_READONLY = 512
+    SHOWN_READONLY = 512,
+    SHOWN_SUBSCRIBER = 1024
 };
 
 // True if the client has yet to give the password. Without a password nobody must, whoever came before it was

@@ -9,6 +9,7 @@
 #include "server/dispatch.h"
 #include "server/monitor.h"
 #include "server/server.h"
+#include "server/subscribers.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 
@@ -35,6 +36,8 @@ enum {
     STRANGER_OUTPUT_MAX = 64 << 10,
     // Input that is read ahead for a client whose commands wait, so that its disconnection is noticed.
     WAITING_INPUT_MAX = 1 << 20,
+    // So much may be added to an output without a look at its limit, until the end of the round.
+    LOOK_AT_LIMIT_ABOVE = 256 << 10,
     READ_MAX = 1 << 20, // one reading of a big value
     SEND_MAX = 4 << 20  // one round's sending to one client
 };
@@ -164,6 +167,7 @@ void connection_close(struct client *client) {
     struct server *server = client->server;
     monitor_set(client, false);
     blocking_end(client);
+    subscribers_forget(client);
     unregister_client(client);
     transaction_close(client);
     if (client->read_event != NULL)
@@ -365,8 +369,7 @@ static void on_writable(evutil_socket_t fd, short what, void *argument) {
 }
 
 static enum client_class class_of(const struct client *client) {
-    (void)client; // replicas and subscribers will have classes of their own
-    return CLIENT_CLASS_NORMAL;
+    return client->topics == NULL ? CLIENT_CLASS_NORMAL : CLIENT_CLASS_PUBSUB;
 }
 
 static void check_output_limit(struct client *client) {
@@ -389,6 +392,11 @@ static void check_output_limit(struct client *client) {
                 client->address, pending);
     counter_add(&worker_stats(client->worker)->limit_closed, 1);
     client_kill(client);
+}
+
+void connection_limit_output(struct client *client) {
+    if (client->reply.output.pending > LOOK_AT_LIMIT_ABOVE && !client->closing)
+        check_output_limit(client);
 }
 
 static void send_pending(struct client *client) {
@@ -447,7 +455,8 @@ void connection_check_limits(struct client *client, uint64_t now_us) {
     uint64_t timeout_us = (uint64_t)config_integer(client->server->config, CONFIG_TIMEOUT) * 1000000;
     uint64_t active_us = atomic_load_explicit(&client->last_active_us, memory_order_relaxed);
     uint64_t idle_us = now_us > active_us ? now_us - active_us : 0;
-    if (timeout_us != 0 && idle_us > timeout_us && client->wait != CLIENT_BLOCKED && !client->is_monitor) {
+    if (timeout_us != 0 && idle_us > timeout_us && client->wait != CLIENT_BLOCKED && !client->is_monitor &&
+        client->topics == NULL) {
         log_info("client %s is closed: idle for %" PRIu64 " s", client->address, idle_us / 1000000);
         counter_add(&worker_stats(client->worker)->timeout_closed, 1);
         client_kill(client);

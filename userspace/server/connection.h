@@ -30,6 +30,10 @@ void connection_run_input(struct client *client);
 // is no longer pending. It must be closed if client->closing is set afterwards.
 void connection_finish_round(struct client *client, enum settle_result result);
 
+// Closes the client if it has left more unread than client-output-buffer-limit allows. For who writes more to
+// it than its own commands' replies.
+void connection_limit_output(struct client *client);
+
 // Once a second: closes the client (sets closing) if it has been idle too long or over its output's soft
 // limit.
 void connection_check_limits(struct client *client, uint64_t now_us);

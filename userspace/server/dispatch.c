@@ -88,6 +88,17 @@ static bool is_authenticated_for(struct client *client, const struct command *co
     return false;
 }
 
+// In RESP2 what is published cannot be told from replies, but for a few that look like it.
+static bool may_run_as_subscriber(struct client *client, const struct command *command) {
+    if (client->topics == NULL || client->reply.protocol != 2 || (command->flags & COMMAND_SUBSCRIBER) != 0)
+        return true;
+    reply_error_format(&client->reply,
+                       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+                       "are allowed in this context",
+                       command->name);
+    return false;
+}
+
 // False: the error is replied.
 static bool is_fit_to_run(struct client *client, const struct command *command, const struct bytes *arguments,
                           size_t count) {
@@ -113,7 +124,7 @@ static bool is_fit_to_run(struct client *client, const struct command *command, 
         reply_error(&client->reply, full);
         return false;
     }
-    return true;
+    return may_run_as_subscriber(client, command);
 }
 
 // A command that is known and whose function is not called.
@@ -387,11 +398,19 @@ static bool passes_multi(struct client *client, const struct command *command, c
     return false;
 }
 
+// Subscribing is answered by what is published from then on, of which its confirmation is a part.
+static bool is_answered_by_pushes(const struct client *client) {
+    const uint32_t flags = COMMAND_PUBSUB | COMMAND_SUBSCRIBER;
+    const struct command *command = atomic_load_explicit(&client->last_command, memory_order_relaxed);
+    return command != NULL && (command->flags & flags) == flags;
+}
+
 // CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped.
 static void apply_reply_mode(struct client *client, struct output_mark mark) {
     if (client->reply_mode == CLIENT_REPLY_ON)
         return;
-    output_truncate(&client->reply.output, mark);
+    if (!is_answered_by_pushes(client))
+        output_truncate(&client->reply.output, mark);
     if (client->reply_mode == CLIENT_REPLY_SKIP)
         client->reply_mode = CLIENT_REPLY_SKIP_NEXT;
     else if (client->reply_mode == CLIENT_REPLY_SKIP_NEXT)

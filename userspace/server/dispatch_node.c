@@ -4,7 +4,9 @@
 // inside the role guard, where the answer cannot change any more. Uses: server/server, server/transaction.
 #include "server/dispatch_internal.h"
 #include "server/key_waits.h"
+#include "server/pubsub.h"
 #include "server/server.h"
+#include "server/subscribers.h"
 #include "server/transaction.h"
 
 #include <stdio.h>
@@ -18,7 +20,8 @@ static bool serves_keys(const struct client *client, const struct command *comma
     const struct node_request request = {
         .keys = keys.keys,
         .key_count = keys.count,
-        .may_read_replica = client->may_read_replica && (command->flags & COMMAND_WRITE) == 0,
+        .may_read_replica = (command->flags & COMMAND_PUBSUB) != 0 ||
+                            (client->may_read_replica && (command->flags & COMMAND_WRITE) == 0),
     };
     bool serves = keys.count == 0 || node->serves(node->context, &request, error);
     key_list_release(&keys);
@@ -50,8 +53,15 @@ void dispatch_reply_elsewhere(struct client *client, const char *error) {
     client->close_after_reply = true;
 }
 
+static void drop_moved(struct worker *worker, void *argument) {
+    (void)argument;
+    subscribers_drop_moved(worker);
+}
+
 void dispatch_note_changed_node(struct server *server) {
     key_waits_wake_all(server->key_waits);
+    if (pubsub_topics(server->pubsub, TOPIC_SHARD_CHANNEL) != 0)
+        server_post_all(server, drop_moved, NULL);
 }
 
 // A redirection comes as it is, for the client to follow.

@@ -176,6 +176,7 @@ struct aggregate {
 static const struct aggregate array = {'*', 1};
 static const struct aggregate map = {'%', 2};
 static const struct aggregate set = {'~', 1};
+static const struct aggregate push = {'>', 1};
 
 static inline char *write_aggregate(const struct reply *reply, char *to, struct aggregate kind,
                                     size_t count) {
@@ -199,6 +200,10 @@ void reply_map(struct reply *reply, size_t pairs) {
 
 void reply_set(struct reply *reply, size_t count) {
     append_aggregate(reply, set, count);
+}
+
+void reply_push(struct reply *reply, size_t count) {
+    append_aggregate(reply, push, count);
 }
 
 void reply_boolean(struct reply *reply, bool value) {

@@ -36,6 +36,7 @@ void reply_null_array(struct reply *reply); // *-1 or _
 void reply_array(struct reply *reply, size_t count);
 void reply_map(struct reply *reply, size_t pairs);
 void reply_set(struct reply *reply, size_t count);
+void reply_push(struct reply *reply, size_t count);  // what nobody has asked for; RESP2: an array
 void reply_boolean(struct reply *reply, bool value); // RESP2: 1 or 0
 void reply_double(struct reply *reply, double value);
 void reply_verbatim(struct reply *reply, const char *format3,

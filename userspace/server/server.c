@@ -16,6 +16,7 @@
 #include "server/lease_gate.h"
 #include "server/listener.h"
 #include "server/memory_use.h"
+#include "server/pubsub.h"
 #include "server/rate_sampler.h"
 #include "server/scan_cursors.h"
 #include "server/slow_log.h"
@@ -118,6 +119,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     server->latency = latency_open();
     server->watch_table = watch_table_open();
     server->key_waits = key_waits_open(blocking_wake);
+    server->pubsub = pubsub_open((size_t)config_integer(server->config, CONFIG_WORKERS));
     server->scan_cursors = scan_cursors_open();
     server->error_stats = error_stats_open();
     server->authentication = authentication_open(server->config);
@@ -195,6 +197,7 @@ void server_close(struct server *server) {
     authentication_close(server->authentication);
     error_stats_close(server->error_stats);
     scan_cursors_close(server->scan_cursors);
+    pubsub_close(server->pubsub);
     key_waits_close(server->key_waits);
     watch_table_close(server->watch_table);
     latency_close(server->latency);

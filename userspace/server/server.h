@@ -22,6 +22,7 @@ struct lease_gate;     // server/lease_gate.h
 struct kernel_fence;   // server/kernel_fence.h
 struct key_waits;      // server/key_waits.h
 struct listener;       // server/listener.h
+struct pubsub;         // server/pubsub.h
 struct slow_log;       // server/slow_log.h
 struct watch_table;    // server/watch_table.h
 struct scan_cursors;   // server/scan_cursors.h
@@ -48,6 +49,7 @@ struct server {
     struct latency *latency;
     struct watch_table *watch_table;
     struct key_waits *key_waits;
+    struct pubsub *pubsub;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
     struct authentication *authentication;

@@ -11,6 +11,7 @@
 #include "server/hash_map.h"
 #include "server/latency_histogram.h"
 #include "server/server.h"
+#include "server/subscribers.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -49,6 +50,7 @@ struct worker {
     bool has_paused; // some client may be CLIENT_PAUSED
     struct mailbox mailbox;
     struct monitor_queue monitor_queue;
+    struct subscribers *subscribers;
     struct store_session *session;
     struct worker_stats stats;
     char *scratch;
@@ -404,6 +406,7 @@ struct worker *worker_open(struct server *server, size_t index) {
     worker->stats.by_command =
         memory_allocate_zeroed(command_table_count(server->commands), sizeof(*worker->stats.by_command));
     worker->session = session_open(server->store, index);
+    worker->subscribers = subscribers_open();
     worker->syncs = store_syncs(server->store);
     if (!open_loop(worker) || pthread_create(&worker->thread, NULL, run, worker) != 0) {
         log_error("worker %zu could not be started: %s", index, strerror(errno));
@@ -431,6 +434,7 @@ bool worker_drain(struct worker *worker) {
 void worker_close(struct worker *worker) {
     while (worker->clients != NULL)
         remove_client(worker, worker->clients);
+    subscribers_close(worker->subscribers);
     session_close(worker->session);
     if (worker->mailbox.wake_event != NULL)
         event_free(worker->mailbox.wake_event);
@@ -466,6 +470,14 @@ struct worker_stats *worker_stats(struct worker *worker) {
 
 struct monitor_queue *worker_monitor_queue(struct worker *worker) {
     return &worker->monitor_queue;
+}
+
+size_t worker_index(const struct worker *worker) {
+    return worker->index;
+}
+
+struct subscribers *worker_subscribers(struct worker *worker) {
+    return worker->subscribers;
 }
 
 struct event_base *worker_event_base(struct worker *worker) {

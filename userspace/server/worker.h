@@ -11,6 +11,7 @@
 #include "server/stats.h"
 
 struct accepted_socket; // server/connection.h
+struct subscribers;     // server/subscribers.h
 struct worker;
 struct server;
 
@@ -28,6 +29,8 @@ struct server *worker_server(struct worker *worker);
 struct store_session *worker_session(struct worker *worker);
 struct worker_stats *worker_stats(struct worker *worker);
 struct event_base *worker_event_base(struct worker *worker);
+size_t worker_index(const struct worker *worker); // thread-safe
+struct subscribers *worker_subscribers(struct worker *worker);
 size_t worker_client_count(const struct worker *worker); // thread-safe
 
 // Runs function(worker, argument) on the worker's thread, soon, in order. Thread-safe. If the worker stops

@@ -116,6 +116,10 @@ const char *session_settle_error(const struct store_session *session) {
     return session->settle_error;
 }
 
+void session_note_read(struct store_session *session) {
+    session->round_read = true;
+}
+
 bool session_round_read(const struct store_session *session) {
     return session->round_read;
 }

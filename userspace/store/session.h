@@ -79,6 +79,9 @@ enum settle_result {
 enum settle_result store_settle(struct store_session *session);
 // The error text for SETTLE_LATE and SETTLE_FAILED, without its leading '-'; valid until the next settle.
 const char *session_settle_error(const struct store_session *session);
+// What leaves at the end of this round tells of data that somebody else has committed: settle as after a
+// read.
+void session_note_read(struct store_session *session);
 // True if the current round has read data or committed so far: what a late or failed settle concerns.
 bool session_round_read(const struct store_session *session);
 bool session_round_wrote(const struct store_session *session);
