@@ -54,11 +54,12 @@ need_tools() {
 }
 
 # One load or unload at a time on this machine. The lock ends with this shell and with the commands that it has started:
-# a step that outlives its script, because that was killed, keeps others out until it is done.
+# a step that outlives its script, because that was killed, keeps others out until it is done. The file is not in
+# /run/lock, where everybody may make one, and only root may open it: whoever can open a file can hold its lock.
 take_lock() {
-    local file=${FENCE_LOCK_FILE:-/run/lock/kvfence-fence.lock} seconds=${FENCE_LOCK_SECONDS:-30}
+    local file=${FENCE_LOCK_FILE:-/run/kvfence-fence.lock} seconds=${FENCE_LOCK_SECONDS:-30}
     mkdir -p "${file%/*}" 2>/dev/null
-    touch "$file" 2>/dev/null || die "cannot make the lock file $file"
+    (umask 077 && touch "$file") 2>/dev/null || die "cannot make the lock file $file"
     exec {lock}>"$file"
     flock --wait "$seconds" "$lock" ||
         die "another load or unload of the fence has been running for $seconds s (it holds $file): try again when it is done"

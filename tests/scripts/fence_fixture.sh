@@ -184,7 +184,7 @@ run_tests() {
         unshare --mount --net --pid --fork true 2>/dev/null || skip_all "namespaces are not allowed here"
         exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash "$0" inside
     fi
-    mkdir -p /run/lock && mount -t tmpfs tmpfs /run/lock
+    mount -t tmpfs -o mode=0755 tmpfs /run && mkdir -m 1777 /run/lock
     TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/kvfence-scripts.XXXXXX") && export TMPDIR
     trap 'rm -rf "$TMPDIR"' EXIT
     make_tiny_object || exit 1

@@ -276,12 +276,26 @@ test_two_loads_at_once_do_not_interleave() {
 }
 
 test_a_load_that_waits_too_long_for_another_says_so() {
-    exec 8>/run/lock/kvfence-fence.lock
+    exec 8>/run/kvfence-fence.lock
     flock 8
     FENCE_LOCK_SECONDS=0 load --iface lo
     expect_failure
     expect_one_line 'another load or unload of the fence has been running'
     [[ ! -e $pins ]] || fail "something was pinned"
+}
+
+test_an_ordinary_user_can_neither_hold_the_lock_nor_lead_it_to_another_file() {
+    local file
+    echo precious >"$TMPDIR/precious"
+    for file in /run/lock /run; do
+        setpriv --reuid nobody --regid nogroup --clear-groups ln -s "$TMPDIR/precious" "$file/kvfence-fence.lock" 2>/dev/null
+    done
+    FENCE_LOCK_SECONDS=0 loaded --iface lo
+    expect_same precious "$(<"$TMPDIR/precious")"
+    for file in /run/lock /run; do
+        run setpriv --reuid nobody --regid nogroup --clear-groups flock --nonblock "$file/kvfence-fence.lock" true
+        expect_failure
+    done
 }
 
 run_tests "$@"
