@@ -61,7 +61,7 @@ parse_options() {
 }
 
 check_system() {
-    local interface
+    local interface i
     need_root
     need_tools bpftool ip tc flock stat sha256sum
     if [[ -z $object ]]; then
@@ -73,8 +73,12 @@ check_system() {
     [[ -n $abi ]] || die "$object does not say which contract it follows: it is not the fence, or was built without BTF"
     digest=$(sha256sum <"$object" | cut -d ' ' -f 1)
     [[ -z $group ]] || getent group "$group" >/dev/null || die "there is no group '$group': 'groupadd --system $group' makes it"
-    for interface in "${interfaces[@]}"; do
+    for i in "${!interfaces[@]}"; do
+        interface=${interfaces[i]}
         interface_exists "$interface" || die "there is no interface '$interface': 'ip -brief link' lists them"
+        # The programs would not find the packets' headers, and let everything pass.
+        [[ $(link_type "$interface") == @(ether|loopback) ]] ||
+            die "$interface carries no Ethernet frames (link/$(link_type "$interface")), which are all that the fence can read"
     done
 }
 

@@ -159,6 +159,7 @@ fresh_world() {
     mount -t bpf bpf /sys/fs/bpf
     ip link del veth0 2>/dev/null
     ip link del plain0 2>/dev/null
+    ip link del tunnel0 2>/dev/null
     tc qdisc del dev lo clsact 2>/dev/null
     ip link set dev lo xdpgeneric off 2>/dev/null
     ip link set lo up

@@ -84,6 +84,16 @@ test_an_unknown_interface_among_others_is_named_and_nothing_is_attached() {
     expect_same "$before" "$(snapshot)"
 }
 
+test_an_interface_without_ethernet_headers_is_refused_as_it_would_not_be_fenced() {
+    local before
+    ip tuntap add dev tunnel0 mode tun
+    before=$(snapshot)
+    load --iface lo --iface tunnel0
+    expect_failure
+    expect_one_line 'tunnel0 carries no Ethernet frames'
+    expect_same "$before" "$(snapshot)"
+}
+
 test_another_xdp_program_is_named_and_left_alone() {
     local before
     stranger veth0 xdpdrv
