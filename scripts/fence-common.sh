@@ -68,6 +68,9 @@ take_lock() {
 # From bash's point of view the network namespace is the one we are in, but /sys may show another's: ask `ip`.
 interface_exists() { ip link show dev "$1" >/dev/null 2>&1; }
 
+# The name by which everything else calls the interface $1, which may be one of its other names (altname).
+real_name() { ip -o link show dev "$1" 2>/dev/null | sed 's/^[0-9]*: \([^:@]*\).*/\1/'; }
+
 # "ether", "loopback" and so on.
 link_type() { ip -o link show dev "$1" | grep -o '[[:space:]]link/[a-z0-9_]*' | sed -n '1s/.*link\///p'; }
 

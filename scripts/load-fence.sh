@@ -79,6 +79,7 @@ check_system() {
         # The programs would not find the packets' headers, and let everything pass.
         [[ $(link_type "$interface") == @(ether|loopback) ]] ||
             die "$interface carries no Ethernet frames (link/$(link_type "$interface")), which are all that the fence can read"
+        interfaces[i]=$(real_name "$interface")
     done
 }
 

@@ -66,14 +66,19 @@ detach() { # INTERFACE HOOK MODE ID
 }
 
 main() {
-    local interface program failed=no
+    local interface program failed=no i
     parse_options "$@"
     trap 'die "interrupted: run it again to finish"' INT TERM HUP
     need_root
     need_tools bpftool ip tc flock stat
     take_lock
-    for interface in "${interfaces[@]}"; do
-        interface_exists "$interface" || say "$interface: there is no such interface, so nothing is attached to it"
+    for i in "${!interfaces[@]}"; do
+        interface=${interfaces[i]}
+        if interface_exists "$interface"; then
+            interfaces[i]=$(real_name "$interface")
+        else
+            say "$interface: there is no such interface, so nothing is attached to it"
+        fi
     done
     while read -r -a program; do
         detach "${program[@]}"

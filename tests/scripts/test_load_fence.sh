@@ -94,6 +94,19 @@ test_an_interface_without_ethernet_headers_is_refused_as_it_would_not_be_fenced(
     expect_same "$before" "$(snapshot)"
 }
 
+test_an_interface_may_be_called_by_its_other_name() {
+    local before
+    before=$(snapshot)
+    ip link property add dev veth0 altname other0
+    loaded --iface other0
+    loaded --iface other0
+    expect_line '^veth0: fenced by XDP in native mode$'
+    expect_on veth0 "xdp driver $(xdp_id)"
+    unload --iface other0
+    expect_success
+    expect_same "$before" "$(snapshot)"
+}
+
 test_another_xdp_program_is_named_and_left_alone() {
     local before
     stranger veth0 xdpdrv
