@@ -38,6 +38,13 @@ set_pin_dir() {
     [[ ${pin_dir##*/} != *.* ]] || die "--pin-dir must not have a dot in its last part, bpffs refuses it: $1"
 }
 
+# Sets `port` from the value of --port.
+set_port() {
+    { [[ $1 =~ ^[0-9]{1,5}$ ]] && ((10#$1 >= 1 && 10#$1 <= 65535)); } ||
+        die "--port must be a number from 1 to 65535, not '$1'"
+    port=$((10#$1))
+}
+
 need_root() { ((EUID == 0)) || die "must be run as root: sudo $0 ..."; }
 
 need_tools() {

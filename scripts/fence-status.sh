@@ -22,14 +22,11 @@ parse_options() {
         [[ $1 == @(--port|--pin-dir) ]] || unknown_option "$1"
         need_value "$1" $#
         case $1 in
-            --port) port=$2 ;;
+            --port) set_port "$2" ;;
             --pin-dir) set_pin_dir "$2" ;;
         esac
         shift 2
     done
-    [[ -z $port ]] || { [[ $port =~ ^[0-9]{1,5}$ ]] && ((10#$port >= 1 && 10#$port <= 65535)); } ||
-        die "--port must be a number from 1 to 65535, not '$port'"
-    port=${port:+$((10#$port))}
 }
 
 # Which programs are on which interfaces; also those that do no good, because they are not the pinned ones.

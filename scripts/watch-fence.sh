@@ -40,12 +40,11 @@ parse_options() {
         [[ $1 == @(--port|--pin-dir) ]] || unknown_option "$1"
         need_value "$1" $#
         case $1 in
-            --port) port=$2 ;;
+            --port) set_port "$2" ;;
             --pin-dir) set_pin_dir "$2" ;;
         esac
         shift 2
     done
-    [[ $port =~ ^[0-9]*$ ]] || die "--port must be a number, not '$port'"
 }
 
 # number OFFSET SIZE: sets REPLY to the number in these bytes, the least byte first.

@@ -102,6 +102,21 @@ test_only_the_port_that_was_asked_for_is_shown() {
     stop_watching
 }
 
+test_a_port_may_begin_with_zeros_and_must_be_one() {
+    local wrong
+    fenced 2 0
+    start_watching --port 06666
+    make_packet 4 6666 "$set_command"
+    send xdp
+    wait_for seen 'to port 6666'
+    stop_watching
+    for wrong in 0 65536 http 6666x; do
+        run timeout 60 "$scripts/watch-fence.sh" --port "$wrong"
+        expect_failure
+        expect_one_line "--port must be a number from 1 to 65535, not '$wrong'"
+    done
+}
+
 test_a_second_watcher_is_refused() {
     loaded --iface lo
     start_watching
