@@ -6,13 +6,15 @@
 // all times are CLOCK_BOOTTIME nanoseconds as the host's kernel counts them (a time namespace may shift a
 // process's view).
 //
-//   object            type               key -> value                                  written by
-//   fence_lease       ARRAY, mmapable    TCP port -> struct fence_lease                the server
-//   fence_commands    HASH               struct fence_command_name -> fence_command    the server, when it
-//   attaches fence_stats       PERCPU_HASH        __u32 port -> struct fence_stats              the programs,
-//   after the deadline fence_events      PERF_EVENT_ARRAY   struct fence_event                            the
-//   programs, rate-limited fence_xdp         XDP program (declared for fragments) fence_tc          TC
-//   classifier, direct action, for ingress
+// clang-format off
+//   object          type              key -> value                                  written by
+//   fence_lease     ARRAY, mmapable   TCP port -> struct fence_lease                the server
+//   fence_commands  HASH              struct fence_command_name -> fence_command    the server, when it attaches
+//   fence_stats     PERCPU_HASH       __u32 port -> struct fence_stats              the programs, after the deadline
+//   fence_events    PERF_EVENT_ARRAY  struct fence_event                            the programs, rate-limited
+//   fence_xdp       XDP program, declared for fragments
+//   fence_tc        TC classifier, direct action, for ingress
+// clang-format on
 //
 // A packet is judged by its TCP destination port alone: attach the programs where packets end. A host that
 // also forwards the same port to others would hold back their writes too.
