@@ -147,13 +147,15 @@ static bool attach(struct fence *fence, char reason[FENCE_TEXT_SIZE], bool *miss
         fence_maps_close(&maps);
         return false;
     }
+    // What the lease says now comes first: an earlier mirror's deadline must not get into the new maps.
+    const struct lease_mirror mirror = fence_mirror(fence);
+    lease_set_mirror(fence->lease, &mirror);
     lock(fence);
     fence->maps = maps;
     fence->is_attached = true;
     fence->reason[0] = '\0';
+    update_entry(fence);
     unlock(fence);
-    const struct lease_mirror mirror = fence_mirror(fence);
-    lease_set_mirror(fence->lease, &mirror);
     log_info("the kernel's fence is attached: port %u, maps in %s", fence->port, fence->path);
     return true;
 }
