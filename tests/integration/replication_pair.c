@@ -88,7 +88,9 @@ static void end_relays(struct wire *wire) {
 }
 
 static void accept_one(struct wire *wire) {
-    int client = accept4(wire->listener, NULL, NULL, SOCK_CLOEXEC);
+    struct sockaddr_in peer;
+    socklen_t length = sizeof(peer);
+    int client = accept4(wire->listener, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC);
     if (client < 0)
         return;
     int target = atomic_load(&wire->is_cut) ? -1 : connect_to(wire->target_port);

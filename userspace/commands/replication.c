@@ -76,7 +76,8 @@ static struct replication *replication_of(const struct server *server) {
 
 static struct follower_view follower_of(const struct server *server) {
     struct replication *replication = replication_of(server);
-    return replication == NULL ? (struct follower_view){.silent_seconds = -1} : replication_view(replication);
+    struct follower_view none = {.silent_seconds = -1};
+    return replication == NULL ? none : replication_view(replication);
 }
 
 // Kvrocks' words and types: its numbers are texts here.

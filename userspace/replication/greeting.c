@@ -80,8 +80,7 @@ static bool check_name(struct follower *follower) {
         atomic_store(&follower->is_refused, true);
     if (!same)
         (void)snprintf(follower->link.error, sizeof(follower->link.error),
-                       "its db-name is '%.100s%.*s', and '%.60s' here", "", bytes_shown_length(line),
-                       line.data, own);
+                       "its db-name is '%.*s', and '%.60s' here", bytes_shown_length(line), line.data, own);
     free(own);
     return same;
 }

@@ -105,7 +105,8 @@ struct replicas *replication_replicas(struct replication *replication) {
 
 struct follower_view replication_view(struct replication *replication) {
     struct follower *follower = atomic_load(&replication->follower);
-    return follower == NULL ? (struct follower_view){.silent_seconds = -1} : follower_view(follower);
+    struct follower_view none = {.silent_seconds = -1};
+    return follower == NULL ? none : follower_view(follower);
 }
 
 // --- Replicas that ask ---

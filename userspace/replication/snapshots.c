@@ -275,16 +275,17 @@ static void *run(void *argument) {
     return NULL;
 }
 
-// With the lock held.
-static bool start_thread(struct transfer *transfer) {
+// With the lock held. Once it is started, the transfer is the thread's, which may be over before this
+// returns.
+static bool start_thread(struct snapshots *snapshots, struct transfer *transfer) {
     pthread_t thread;
     pthread_attr_t attributes;
-    if (transfer->snapshots->store == NULL || pthread_attr_init(&attributes) != 0)
+    if (snapshots->store == NULL || pthread_attr_init(&attributes) != 0)
         return false;
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     bool started = pthread_create(&thread, &attributes, run, transfer) == 0;
     (void)pthread_attr_destroy(&attributes);
-    transfer->snapshots->users += started;
+    snapshots->users += started;
     return started;
 }
 
@@ -295,7 +296,7 @@ static void start_transfer(struct snapshots *snapshots, int fd, char *names, boo
     link_adopt(&transfer->link, fd);
     take(snapshots);
     transfer->link.timeout_ms = snapshots->patience_ms;
-    bool started = start_thread(transfer);
+    bool started = start_thread(snapshots, transfer);
     release(snapshots);
     if (started)
         return;
