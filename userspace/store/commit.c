@@ -49,6 +49,18 @@ static char *write_if_allowed(struct store_session *session, const char **why) {
     return reason;
 }
 
+static void tell_observer(const struct store_session *session) {
+    const struct store *store = session->store;
+    struct bytes batch;
+    if (store->observer == NULL)
+        return;
+    if (session->in_transaction)
+        batch.data = rocksdb_writebatch_wi_data(session->indexed, &batch.length);
+    else
+        batch.data = rocksdb_writebatch_data(session->batch, &batch.length);
+    store->observer(store->observer_context, batch);
+}
+
 enum store_status store_commit(struct store_session *session) {
     struct store *store = session->store;
     always_assert(session->state != SESSION_IDLE, "commits happen inside the role guard");
@@ -69,6 +81,7 @@ enum store_status store_commit(struct store_session *session) {
     store_note_health(store, NULL, NULL);
     session->round_wrote = true;
     counter_add(&session->counters->commits, 1);
+    tell_observer(session);
     return STORE_OK;
 }
 

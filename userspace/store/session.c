@@ -534,17 +534,41 @@ static enum store_status stage_delete_each(struct store_session *session) {
     return status;
 }
 
+static void stage_delete_range(struct store_session *session, struct bytes begin, struct bytes end) {
+    name_batch(session, VALUE_NONE);
+    session->staged++;
+    rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
+                                       begin.length, end.data, end.length);
+}
+
 enum store_status stage_delete_all(struct store_session *session) {
     always_assert(session->state == SESSION_WRITING_EXCLUSIVE,
                   "everything is deleted with the role guard taken");
     session->tracked_all = true;
     if (session->in_transaction)
         return stage_delete_each(session);
-    struct bytes begin = buffer_bytes(&session->store->namespace_prefix);
-    struct bytes end = buffer_bytes(&session->store->namespace_end);
-    name_batch(session, VALUE_NONE);
-    session->staged++;
-    rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
-                                       begin.length, end.data, end.length);
+    stage_delete_range(session, buffer_bytes(&session->store->namespace_prefix),
+                       buffer_bytes(&session->store->namespace_end));
     return STORE_OK;
+}
+
+// What all keys of the slot start with; the slot behind the last one gives the end of its keys.
+static void append_slot_prefix(const struct store *store, unsigned slot, struct buffer *out) {
+    const char encoded[] = {(char)(slot >> 8), (char)(slot & 0xff)};
+    buffer_append(out, buffer_bytes(&store->namespace_prefix));
+    buffer_append(out, (struct bytes){encoded, sizeof(encoded)});
+}
+
+void stage_delete_slots(struct store_session *session, uint16_t first, uint16_t last) {
+    always_assert(session->state == SESSION_WRITING_EXCLUSIVE && !session->in_transaction &&
+                      session->store->layout.with_slot,
+                  "slots are emptied with the role guard taken");
+    struct buffer begin = {0};
+    struct buffer end = {0};
+    append_slot_prefix(session->store, first, &begin);
+    append_slot_prefix(session->store, last + 1U, &end);
+    session->tracked_all = true;
+    stage_delete_range(session, buffer_bytes(&begin), buffer_bytes(&end));
+    buffer_release(&begin);
+    buffer_release(&end);
 }

@@ -135,6 +135,9 @@ void stage_delete(struct store_session *session, struct bytes key);
 // Deletes every key. Outside a transaction one range tombstone; inside one a delete a key. STORE_OK or
 // STORE_FAILED.
 enum store_status stage_delete_all(struct store_session *session);
+// Deletes every key of the slots `first` to `last`, with keys that hold slots. With the role guard taken, and
+// not in a transaction.
+void stage_delete_slots(struct store_session *session, uint16_t first, uint16_t last);
 // One sub-key of the collection of this name, with its metadata's version and type: for store/collection.h.
 void stage_sub_key(struct store_session *session, enum column_family family, struct bytes key,
                    const struct metadata *metadata, struct bytes sub_key, struct bytes value);

@@ -267,6 +267,11 @@ void store_close(struct store *store) {
     free(store);
 }
 
+void store_observe(struct store *store, store_observer_function *observer, void *context) {
+    store->observer = observer;
+    store->observer_context = context;
+}
+
 const struct key_layout *store_layout(const struct store *store) {
     return &store->layout;
 }

@@ -41,6 +41,8 @@ struct store {
     struct role_guard *guard;
     store_check_function *check;
     void *check_context;
+    store_observer_function *observer; // changes while nobody is inside the role guard
+    void *observer_context;
     bool wal_off;
     bool sync;
     struct session_counters *counters; // one a session
