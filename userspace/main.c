@@ -200,7 +200,7 @@ static bool open_server(struct program *program, char error[ERROR_SIZE]) {
     program->server = server_open(&setup, error);
     program->replicates =
         program->server != NULL && replication_start(node_replication(program->node), program->server, error);
-    return program->replicates;
+    return program->replicates && node_start(program->node, program->server, error);
 }
 
 // Only after the database is open: whoever finds it in use by another process leaves that one's pidfile
@@ -333,6 +333,8 @@ static void close_if_open(int file) {
 
 // The reverse of start(), from wherever that got to.
 static void stop(struct program *program) {
+    if (program->node != NULL)
+        node_stop(program->node);
     if (program->replicates)
         replication_stop(node_replication(program->node));
     if (program->server != NULL)

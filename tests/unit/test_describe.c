@@ -13,12 +13,17 @@
 
 enum { NOW = 1700000000123 };
 
+static const struct slot_moves nothing_moves;
+
 static struct cluster_view view_of(const char *nodes, const char *id) {
     const char *error = NULL;
     struct topology *topology = topology_parse(bytes_from_text(nodes), &error);
     assert_non_null(topology);
-    return (struct cluster_view){
-        .version = 12, .id = id, .topology = topology, .self = topology_find(topology, bytes_from_text(id))};
+    return (struct cluster_view){.version = 12,
+                                 .id = id,
+                                 .topology = topology,
+                                 .self = topology_find(topology, bytes_from_text(id)),
+                                 .moves = &nothing_moves};
 }
 
 static void free_view(const struct cluster_view *view) {

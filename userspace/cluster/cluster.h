@@ -7,6 +7,7 @@
 #define KVFENCE_CLUSTER_CLUSTER_H
 
 #include "base/bytes.h"
+#include "cluster/slot_moves.h"
 #include "cluster/topology.h"
 
 #include <stdbool.h>
@@ -40,11 +41,53 @@ bool cluster_set_id(struct cluster *cluster, struct bytes id, char error[CLUSTER
 // refused. Slots that the text does not name are served by nobody.
 bool cluster_set_nodes(struct cluster *cluster, struct bytes text, int64_t version, bool force,
                        char error[CLUSTER_ERROR_SIZE]);
+// CLUSTERX SETSLOT: the slots are the node's from this version on, which must be the next one. Slots that are
+// given to this very node are served whatever a migration has left them in.
+bool cluster_set_slots(struct cluster *cluster, const struct slot_range *ranges, size_t count,
+                       struct bytes node_id, int64_t version, char error[CLUSTER_ERROR_SIZE]);
 // CLUSTER RESET: as if it had never been part of a cluster.
 bool cluster_reset(struct cluster *cluster, char error[CLUSTER_ERROR_SIZE]);
 
 // persist-cluster-nodes-enabled: writes nodes.conf, or removes it. Any thread, without the guard.
 bool cluster_set_persistent(struct cluster *cluster, bool persistent, char error[CLUSTER_ERROR_SIZE]);
+
+// --- Slots that leave ---
+//
+// One migration at a time: it begins, copies, stops the slots' writes, hands them over, and ends. All of it
+// is in the states of cluster/slot_moves.h. A refusal is the reply without its leading '-'.
+
+// CLUSTERX MIGRATE, with the role guard held exclusively.
+bool cluster_migration_begin(struct cluster *cluster, struct slot_range slots, struct bytes node_id,
+                             char error[CLUSTER_ERROR_SIZE]);
+struct cluster_migration {
+    enum migration_phase phase;
+    struct slot_range slots;
+    struct move_target target;
+};
+struct cluster_migration cluster_migration(struct cluster *cluster);
+// False once the topology does not have it any more that the slots are this master's and the target is one.
+bool cluster_migration_makes_sense(struct cluster *cluster);
+// With the role guard held exclusively: from here on nobody writes to the slots.
+void cluster_migration_stop_writes(struct cluster *cluster);
+// Before the target is told that the slots are its own: from here on it may think so. Durable.
+bool cluster_migration_hand_over(struct cluster *cluster, char error[CLUSTER_ERROR_SIZE]);
+// With the role guard held exclusively: the slots are the target's, or still this node's.
+void cluster_migration_end(struct cluster *cluster, bool done);
+
+// --- Slots that come ---
+
+// CLUSTER IMPORT, with the role guard held exclusively: 0 begins, 1 takes over, 2 gives up.
+// *is_to_be_emptied: the caller deletes the slots' keys in the same hold.
+bool cluster_import(struct cluster *cluster, struct slot_range slots, int64_t state, uint64_t client,
+                    bool *is_to_be_emptied, char error[CLUSTER_ERROR_SIZE]);
+// The client's connection has ended, and with it what it was importing. Any thread. True: there was
+// something.
+bool cluster_import_link_ended(struct cluster *cluster, uint64_t client);
+
+// Slots whose keys are to be deleted: the first such range. Where they have been deleted, with the role guard
+// held exclusively in between, the second function takes the mark away.
+bool cluster_next_leftover(struct cluster *cluster, struct slot_range *slots);
+void cluster_leftover_is_gone(struct cluster *cluster, struct slot_range slots);
 
 // --- Looking ---
 
@@ -65,6 +108,7 @@ struct cluster_view {
     const char *id;                  // empty: nobody has said
     const struct topology *topology; // NULL: not initialized
     size_t self;                     // index of this node, or TOPOLOGY_NOBODY
+    const struct slot_moves *moves;
 };
 struct cluster_view cluster_view_begin(struct cluster *cluster);
 void cluster_view_end(struct cluster *cluster);
@@ -75,6 +119,9 @@ struct cluster_request {
     const struct bytes *keys; // at least one
     size_t key_count;
     bool may_read_replica; // it changes nothing, and its client has sent READONLY
+    bool changes;          // it may write
+    bool asks;             // its client has sent ASKING before it
+    uint64_t client;       // its client's id; 0: none
 };
 
 // True if these keys are served here, now. Otherwise the error is "MOVED ...", "CROSSSLOT ..." or

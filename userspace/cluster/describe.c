@@ -8,6 +8,10 @@
 
 enum { GOSSIP_PORT_DISTANCE = 10000 };
 
+static bool is_master(const struct cluster_view *view) {
+    return view->self != TOPOLOGY_NOBODY && view->topology->nodes[view->self].is_master;
+}
+
 void describe_info(const struct cluster_view *view, struct buffer *out) {
     unsigned slots = 0;
     unsigned serving = 0;
@@ -23,6 +27,25 @@ void describe_info(const struct cluster_view *view, struct buffer *out) {
     buffer_append_format(out, "cluster_size:%u\r\n", serving);
     buffer_append_format(out, "cluster_current_epoch:%" PRId64 "\r\n", view->version);
     buffer_append_format(out, "cluster_my_epoch:%" PRId64 "\r\n", view->version);
+    if (is_master(view))
+        slot_moves_describe(view->moves, out);
+}
+
+// What runs now, in brackets behind the own slots.
+static void describe_moves(const struct cluster_view *view, struct buffer *out) {
+    const struct slot_moves *moves = view->moves;
+    if (moves->migration == MIGRATION_RUNNING || moves->migration == MIGRATION_IN_DOUBT) {
+        buffer_append_text(out, " [");
+        slot_range_print(moves->migrating, out);
+        buffer_append_format(out, "->-%s]", moves->target.id);
+    }
+    if (moves->import == IMPORT_RUNNING) {
+        uint16_t source = view->topology->owners[moves->importing.first];
+        buffer_append_text(out, " [");
+        slot_range_print(moves->importing, out);
+        buffer_append_format(out, "-<-%s]",
+                             source == TOPOLOGY_NOBODY ? "" : view->topology->nodes[source].id);
+    }
 }
 
 static void describe_node(const struct cluster_view *view, size_t index, wall_ms_t now, struct buffer *out) {
@@ -34,6 +57,8 @@ static void describe_node(const struct cluster_view *view, size_t index, wall_ms
     buffer_append_format(out, " %" PRId64 " %" PRId64 " %" PRId64 " connected", now - 1, now, view->version);
     if (node->is_master)
         topology_print_ranges(view->topology, index, out);
+    if (node->is_master && index == view->self)
+        describe_moves(view, out);
     buffer_append_text(out, "\n");
 }
 

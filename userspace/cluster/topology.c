@@ -221,6 +221,21 @@ struct topology *topology_parse(struct bytes text, const char **error) {
     return NULL;
 }
 
+struct topology *topology_with_slots(const struct topology *topology, const struct slot_range *ranges,
+                                     size_t count, size_t node) {
+    struct topology *changed = memory_copy(topology, sizeof(*topology));
+    changed->nodes = memory_copy(topology->nodes, topology->count * sizeof(*topology->nodes));
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned slot = ranges[i].first; slot <= ranges[i].last; slot++) {
+            if (changed->owners[slot] != TOPOLOGY_NOBODY)
+                changed->nodes[changed->owners[slot]].slot_count--;
+            changed->owners[slot] = (uint16_t)node;
+            changed->nodes[node].slot_count++;
+        }
+    }
+    return changed;
+}
+
 void topology_free(struct topology *topology) {
     if (topology == NULL)
         return;

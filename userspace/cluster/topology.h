@@ -34,6 +34,13 @@ struct cluster_node {
     unsigned slot_count;
 };
 
+struct slot_range {
+    unsigned first, last;
+};
+static inline bool slot_range_has(struct slot_range range, unsigned slot) {
+    return slot >= range.first && slot <= range.last;
+}
+
 struct topology {
     struct cluster_node *nodes; // in the text's order
     size_t count;
@@ -43,14 +50,14 @@ struct topology {
 // The topology that the text describes; NULL with Kvrocks' words for what is wrong, without a code word and
 // static, in *error.
 struct topology *topology_parse(struct bytes text, const char **error);
+// The same with slots that are this master's, whosoever they were.
+struct topology *topology_with_slots(const struct topology *topology, const struct slot_range *ranges,
+                                     size_t count, size_t node);
 void topology_free(struct topology *topology);
 
 // The index of the node with this id, or TOPOLOGY_NOBODY.
 size_t topology_find(const struct topology *topology, struct bytes id);
 
-struct slot_range {
-    unsigned first, last;
-};
 // The first range of consecutive slots at or after `from` that this node serves. False if there is none.
 bool topology_next_range(const struct topology *topology, size_t node, unsigned from,
                          struct slot_range *range);

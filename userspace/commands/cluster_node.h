@@ -14,4 +14,8 @@ struct cluster *cluster_or_error(struct command_context *context);
 bool cluster_view_or_error(struct command_context *context, struct cluster *cluster,
                            struct cluster_view *view);
 
+// After a change of the topology, in the same hold of the role guard: the role follows, whether or not the
+// change could be saved, as it has been made; then OK or the error is replied.
+void cluster_finish(struct command_context *context, bool done, const char *error);
+
 #endif

@@ -20,8 +20,7 @@ void command_clusterx_version(struct command_context *context) {
     reply_bulk_integer(context->reply, version);
 }
 
-// The role follows whether or not the change could be saved: it has been made.
-static void finish(struct command_context *context, bool done, const char *error) {
+void cluster_finish(struct command_context *context, bool done, const char *error) {
     node_follow_topology(node_of(context->server));
     if (done)
         reply_ok(context->reply);
@@ -33,7 +32,7 @@ void command_clusterx_setnodeid(struct command_context *context) {
     struct cluster *cluster = cluster_or_error(context);
     char error[CLUSTER_ERROR_SIZE];
     if (cluster != NULL)
-        finish(context, cluster_set_id(cluster, context->arguments[2], error), error);
+        cluster_finish(context, cluster_set_id(cluster, context->arguments[2], error), error);
 }
 
 void command_clusterx_setnodes(struct command_context *context) {
@@ -50,13 +49,28 @@ void command_clusterx_setnodes(struct command_context *context) {
     else if (force && !argument_is(context, 4, "force"))
         reply_error(context->reply, "ERR Invalid setnodes options");
     else
-        finish(context, cluster_set_nodes(cluster, context->arguments[2], version, force, error), error);
+        cluster_finish(context, cluster_set_nodes(cluster, context->arguments[2], version, force, error),
+                       error);
 }
 
 // --- CLUSTER RESET ---
 
+static const char *move_obstacle(struct cluster *cluster) {
+    const char *obstacle = NULL;
+    struct cluster_view view = cluster_view_begin(cluster);
+    if (view.moves->migration == MIGRATION_RUNNING || view.moves->migration == MIGRATION_IN_DOUBT)
+        obstacle = "ERR Can't reset cluster while migrating slot";
+    else if (view.moves->import == IMPORT_RUNNING)
+        obstacle = "ERR Can't reset cluster while importing slot";
+    cluster_view_end(cluster);
+    return obstacle;
+}
+
 // NULL, or why the node cannot be taken out of the cluster now.
-static const char *reset_obstacle(struct command_context *context) {
+static const char *reset_obstacle(struct command_context *context, struct cluster *cluster) {
+    const char *moving = move_obstacle(cluster);
+    if (moving != NULL)
+        return moving;
     struct key_iterator *iterator = key_iterator_open(context->session, context->now);
     struct metadata metadata;
     struct bytes key;
@@ -79,12 +93,12 @@ void command_cluster_reset(struct command_context *context) {
         reply_syntax_error(context);
         return;
     }
-    const char *obstacle = reset_obstacle(context);
+    const char *obstacle = reset_obstacle(context, cluster);
     if (obstacle != NULL) {
         reply_error(context->reply, obstacle);
         return;
     }
     bool done = cluster_reset(cluster, error);
     node_set_master(node_of(context->server), NULL);
-    finish(context, done, error);
+    cluster_finish(context, done, error);
 }

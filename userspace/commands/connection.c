@@ -69,6 +69,7 @@ void command_reset(struct command_context *context) {
     client->no_touch = false;
     client_show(client, SHOWN_NO_TOUCH, false);
     client->may_read_replica = false;
+    client->asking = 0;
     client_show(client, SHOWN_READONLY, false);
     client_rename(client, (struct bytes){0});
     set_protocol(client, 2);

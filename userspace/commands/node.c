@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "cluster/cluster.h"
+#include "cluster/migration.h"
 #include "cluster/self.h"
 #include "replication/replication.h"
 #include "server/server.h"
@@ -19,6 +20,7 @@ struct node {
     struct config *config;
     struct role *role;
     struct replication *replication;
+    struct migration *migration; // NULL: cluster mode is off
     struct cluster *cluster;     // NULL: cluster mode is off
     char id[NODE_ID_LENGTH + 1]; // by which the cluster knew it when its role was last looked at
 };
@@ -87,8 +89,10 @@ bool node_open(struct config *config, struct node **out, char error[NODE_OPEN_ER
         node_close(node);
         return false;
     }
-    if (node->cluster != NULL)
+    if (node->cluster != NULL) {
+        node->migration = migration_open(node->cluster);
         node_follow_topology(node);
+    }
     node->replication = replication_open(node->role);
     *out = node;
     return true;
@@ -98,10 +102,22 @@ void node_close(struct node *node) {
     if (node == NULL)
         return;
     config_on_change(node->config, CONFIG_PERSIST_CLUSTER_NODES_ENABLED, NULL, NULL);
+    migration_close(node->migration);
     cluster_close(node->cluster);
     replication_close(node->replication);
     role_close(node->role);
     free(node);
+}
+
+bool node_start(struct node *node, struct server *server, char error[NODE_OPEN_ERROR_SIZE]) {
+    if (node->migration == NULL || migration_start(node->migration, server))
+        return true;
+    (void)snprintf(error, NODE_OPEN_ERROR_SIZE, "the thread that moves slots could not be started");
+    return false;
+}
+
+void node_stop(struct node *node) {
+    migration_stop(node->migration);
 }
 
 // --- The server's view ---
@@ -125,7 +141,10 @@ static bool serves(void *context, const struct node_request *request, char error
     const struct node *node = context;
     const struct cluster_request keys = {.keys = request->keys,
                                          .key_count = request->key_count,
-                                         .may_read_replica = request->may_read_replica};
+                                         .may_read_replica = request->may_read_replica,
+                                         .changes = request->changes,
+                                         .asks = request->asks,
+                                         .client = request->client};
     return cluster_route(node->cluster, &keys, error);
 }
 
@@ -154,6 +173,10 @@ struct role *node_role(const struct node *node) {
 
 struct replication *node_replication(const struct node *node) {
     return node->replication;
+}
+
+struct migration *node_migration(const struct node *node) {
+    return node->migration;
 }
 
 struct cluster *node_cluster(const struct node *node) {
@@ -206,6 +229,7 @@ void node_follow_topology(struct node *node) {
         node_set_master(node, NULL);
     else if (place.part == CLUSTER_REPLICA)
         follow_master(node, &place);
+    migration_wake(node->migration);
 }
 
 bool node_is_own_address(const struct node *node, const char *host, uint16_t port) {

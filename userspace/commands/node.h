@@ -11,6 +11,7 @@
 
 struct bytes;
 struct cluster;     // cluster/cluster.h
+struct migration;   // cluster/migration.h
 struct replication; // replication/replication.h
 struct config;
 struct server;
@@ -23,6 +24,10 @@ enum { NODE_OPEN_ERROR_SIZE = 768 };
 bool node_open(struct config *config, struct node **out, char error[NODE_OPEN_ERROR_SIZE]);
 void node_close(struct node *node);
 
+// What the node does by itself, once its server is open, and until that is closed. False with a reason.
+bool node_start(struct node *node, struct server *server, char error[NODE_OPEN_ERROR_SIZE]);
+void node_stop(struct node *node);
+
 struct node_view node_view_of(struct node *node);
 // The node of a server that was opened with such a view; NULL: the server is on its own.
 struct node *node_of(const struct server *server);
@@ -31,6 +36,8 @@ struct role *node_role(const struct node *node);
 struct replication *node_replication(const struct node *node);
 // NULL outside cluster mode.
 struct cluster *node_cluster(const struct node *node);
+// The same.
+struct migration *node_migration(const struct node *node);
 
 // After the topology or the id has changed, in the same hold of the role guard: the role becomes what the
 // topology makes of this node. A node that the topology does not have keeps its role. One that has another id

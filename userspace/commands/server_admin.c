@@ -11,11 +11,6 @@
 
 #include <stdlib.h>
 
-// ASKING: slots that are on their way to this node are none of its own until the topology says so.
-void command_accept(struct command_context *context) {
-    reply_ok(context->reply);
-}
-
 void command_time(struct command_context *context) {
     int64_t now_us = clock_wall_us();
     reply_array(context->reply, 2);

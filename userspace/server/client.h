@@ -36,6 +36,9 @@ enum client_wait {
 // Takes over a socket that is no client's any more; -1: the connection has ended before that.
 typedef void client_heir_function(void *context, int fd);
 
+// Called when a connection has ended, on its worker.
+typedef void client_end_function(void *context, uint64_t client);
+
 struct client {
     // --- the worker's own ---
     int fd;
@@ -67,7 +70,10 @@ struct client {
     bool read_this_round;         // has read data since the last settle
     bool reading_paused;          // its read event is off
     bool no_evict, no_touch;
-    bool may_read_replica;         // READONLY: in a cluster, reads of what this node is only a replica of
+    bool may_read_replica;       // READONLY: in a cluster, reads of what this node is only a replica of
+    uint8_t asking;              // ASKING: until so many more commands have ended
+    client_end_function *on_end; // NULL: nobody wants to know of the connection's end
+    void *on_end_context;
     struct output_mark round_mark; // where this round's replies begin
     bool round_marked;
     uint64_t soft_limit_since_us;                   // when the output went over the soft limit; 0: it is not

@@ -168,6 +168,8 @@ void connection_close(struct client *client) {
     monitor_set(client, false);
     blocking_end(client);
     subscribers_forget(client);
+    if (client->on_end != NULL)
+        client->on_end(client->on_end_context, client->id);
     unregister_client(client);
     transaction_close(client);
     if (client->read_event != NULL)

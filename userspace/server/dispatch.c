@@ -421,6 +421,8 @@ static void apply_reply_mode(struct client *client, struct output_mark mark) {
 static void finish(struct client *client, struct output_mark mark) {
     blocking_end(client);
     counter_add(&client->total_commands, 1);
+    if (client->asking != 0)
+        client->asking--;
     apply_reply_mode(client, mark);
 }
 

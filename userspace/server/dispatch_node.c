@@ -22,6 +22,9 @@ static bool serves_keys(const struct client *client, const struct command *comma
         .key_count = keys.count,
         .may_read_replica = (command->flags & COMMAND_PUBSUB) != 0 ||
                             (client->may_read_replica && (command->flags & COMMAND_WRITE) == 0),
+        .changes = (command->flags & COMMAND_WRITE) != 0,
+        .asks = client->asking != 0,
+        .client = client->id,
     };
     bool serves = keys.count == 0 || node->serves(node->context, &request, error);
     key_list_release(&keys);

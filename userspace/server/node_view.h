@@ -8,12 +8,17 @@
 
 #include "base/bytes.h"
 
+#include <stdint.h>
+
 struct lease; // lease/lease.h
 
 struct node_request {
     const struct bytes *keys; // at least one
     size_t key_count;
     bool may_read_replica; // the command changes nothing, and its client has sent READONLY
+    bool changes;          // the command may write
+    bool asks;             // the client has sent ASKING before it
+    uint64_t client;       // the client's id
 };
 
 enum { NODE_ERROR_SIZE = 384 };

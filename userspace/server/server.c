@@ -52,7 +52,7 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .directory = path.data,
         .layout = {.name_space = DEFAULT_NAMESPACE, .with_slot = config_yes(config, CONFIG_CLUSTER_ENABLED)},
         .tuning = tuning_from_config(config),
-        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 2, // background jobs, replication
+        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 4, // background jobs, replication, slots
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
         .check = setup->check != NULL ? setup->check : ask_lease,
@@ -275,6 +275,11 @@ void server_post_all(struct server *server, void (*function)(struct worker *, vo
 
 struct store_session *server_background_session(struct server *server) {
     return server->background_session;
+}
+
+// Those before it are the workers', the background jobs' and the replication's.
+size_t server_migration_session(const struct server *server) {
+    return server->worker_count + 2;
 }
 
 static void reset_worker_stats(struct worker *worker, void *argument) {

@@ -114,6 +114,9 @@ void server_on_lease_timer(struct server *server);
 // The session of the jobs that background_run() is given: only for them, on the background thread.
 struct store_session *server_background_session(struct server *server);
 
+// The first of the two sessions' indices that are for moving slots.
+size_t server_migration_session(const struct server *server);
+
 // CONFIG RESETSTAT: the counters that INFO shows begin again at 0. Thread-safe.
 void server_reset_stats(struct server *server);
 

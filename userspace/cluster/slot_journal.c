@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The changed keys of some slots. Uses: base, store/{batch_reader,encoding}.
+#include "cluster/slot_journal.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "store/batch_reader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct slot_journal {
+    struct slot_range slots;
+    pthread_mutex_t lock;
+    struct slot_changes changes;
+};
+
+struct slot_journal *slot_journal_open(struct slot_range slots) {
+    struct slot_journal *journal = memory_allocate_zeroed(1, sizeof(*journal));
+    journal->slots = slots;
+    always_assert(pthread_mutex_init(&journal->lock, NULL) == 0, "a mutex can be made");
+    return journal;
+}
+
+void slot_journal_close(struct slot_journal *journal) {
+    if (journal == NULL)
+        return;
+    slot_changes_release(&journal->changes);
+    (void)pthread_mutex_destroy(&journal->lock);
+    free(journal);
+}
+
+// --- Noting ---
+
+static struct changed_key *key_of(struct slot_changes *changes, struct bytes name) {
+    struct changed_key *key = NULL;
+    HASH_FIND(handle, changes->keys, name.data, name.length, key);
+    if (key != NULL)
+        return key;
+    key = memory_allocate(sizeof(*key) + name.length);
+    *key = (struct changed_key){.length = name.length};
+    memcpy(key->name, name.data, name.length);
+    HASH_ADD_KEYPTR(handle, changes->keys, key->name, key->length, key);
+    changes->count++;
+    return key;
+}
+
+static void note_element(struct slot_changes *changes, struct changed_key *key, struct bytes name) {
+    struct changed_element *element = NULL;
+    HASH_FIND(handle, key->elements, name.data, name.length, element);
+    if (element != NULL)
+        return;
+    element = memory_allocate(sizeof(*element) + name.length);
+    *element = (struct changed_element){.length = name.length};
+    memcpy(element->name, name.data, name.length);
+    HASH_ADD_KEYPTR(handle, key->elements, element->name, element->length, element);
+    changes->count++;
+}
+
+// The slot of an encoded key, whose namespace has this length.
+static unsigned slot_of(struct bytes raw, size_t name_space) {
+    const unsigned char *slot = (const unsigned char *)raw.data + 1 + name_space;
+    return (unsigned)slot[0] << 8 | slot[1];
+}
+
+static void note_metadata(struct slot_journal *journal, struct bytes raw) {
+    struct bytes name_space, key;
+    if (decode_metadata_key(raw, true, &name_space, &key) &&
+        slot_range_has(journal->slots, slot_of(raw, name_space.length)))
+        (void)key_of(&journal->changes, key);
+}
+
+static void note_sub_key(struct slot_journal *journal, struct bytes raw) {
+    struct bytes name_space, key, sub_key;
+    uint64_t version = 0;
+    if (decode_sub_key(raw, true, &name_space, &key, &version, &sub_key) &&
+        slot_range_has(journal->slots, slot_of(raw, name_space.length)))
+        note_element(&journal->changes, key_of(&journal->changes, key), sub_key);
+}
+
+// A sorted set's index by score changes together with its members.
+static void note_record(struct slot_journal *journal, const struct batch_record *record) {
+    if (record->change == BATCH_DELETE_RANGE)
+        journal->changes.is_unknown = true;
+    else if (record->family == FAMILY_METADATA)
+        note_metadata(journal, record->key);
+    else if (record->family == FAMILY_DEFAULT || record->family == FAMILY_STREAM)
+        note_sub_key(journal, record->key);
+}
+
+void slot_journal_observe(void *context, struct bytes batch) {
+    struct slot_journal *journal = context;
+    struct batch_reader reader;
+    struct batch_record record;
+    batch_reader_begin(&reader, batch);
+    always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
+    while (batch_reader_next(&reader, &record))
+        note_record(journal, &record);
+    journal->changes.is_unknown |= reader.is_damaged;
+    always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
+}
+
+// --- Taking out ---
+
+void slot_journal_take(struct slot_journal *journal, struct slot_changes *changes) {
+    always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
+    *changes = journal->changes;
+    journal->changes = (struct slot_changes){0};
+    always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
+}
+
+size_t slot_journal_count(struct slot_journal *journal) {
+    always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
+    size_t count = journal->changes.count;
+    always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
+    return count;
+}
+
+static void release_elements(struct changed_key *key) {
+    struct changed_element *element = NULL;
+    struct changed_element *next = NULL;
+    HASH_ITER(handle, key->elements, element, next) {
+        HASH_DELETE(handle, key->elements, element);
+        free(element);
+    }
+}
+
+void slot_changes_release(struct slot_changes *changes) {
+    struct changed_key *key = NULL;
+    struct changed_key *next = NULL;
+    HASH_ITER(handle, changes->keys, key, next) {
+        HASH_DELETE(handle, changes->keys, key);
+        release_elements(key);
+        free(key);
+    }
+    *changes = (struct slot_changes){0};
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Slots that change hands: SETSLOT and MIGRATE, with which the controller moves them, IMPORT, which one node
+// sends the other meanwhile, and ASKING. Uses: arguments, cluster_node, node, cluster, lease, store/session,
+// server/{client,lease_gate,server}.
+#include "base/memory.h"
+#include "base/number.h"
+#include "cluster/migration.h"
+#include "commands/arguments.h"
+#include "commands/cluster_node.h"
+#include "commands/handlers.h"
+#include "commands/node.h"
+#include "server/client.h"
+#include "server/lease_gate.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+
+// For itself and for the command that follows.
+enum { ASKING_COMMANDS = 2 };
+
+void command_asking(struct command_context *context) {
+    context->client->asking = ASKING_COMMANDS;
+    reply_ok(context->reply);
+}
+
+static bool argument_range(struct command_context *context, struct bytes text, struct slot_range *range) {
+    const char *problem = slot_range_parse(text, range);
+    if (problem != NULL)
+        reply_error_format(context->reply, "ERR %s", problem);
+    return problem == NULL;
+}
+
+// --- CLUSTERX SETSLOT ---
+
+static struct bytes next_word(struct bytes *rest) {
+    while (rest->length != 0 && *rest->data == ' ') {
+        rest->data++;
+        rest->length--;
+    }
+    struct bytes word = {.data = rest->data};
+    while (word.length < rest->length && word.data[word.length] != ' ')
+        word.length++;
+    rest->data += word.length;
+    rest->length -= word.length;
+    return word;
+}
+
+// Ranges separated by blanks. NULL: the error is replied; else to be freed.
+static struct slot_range *argument_ranges(struct command_context *context, struct bytes text, size_t *count) {
+    struct slot_range *ranges = memory_allocate((text.length / 2 + 1) * sizeof(*ranges));
+    *count = 0;
+    for (struct bytes word = next_word(&text); word.length != 0; word = next_word(&text)) {
+        if (!argument_range(context, word, &ranges[(*count)++])) {
+            free(ranges);
+            return NULL;
+        }
+    }
+    if (*count != 0)
+        return ranges;
+    reply_error(context->reply, "ERR Invalid slot id: empty");
+    free(ranges);
+    return NULL;
+}
+
+static bool argument_version(struct command_context *context, size_t index, int64_t *version) {
+    if (!argument_integer(context, index, version))
+        return false;
+    if (*version < 0)
+        reply_error(context->reply, "ERR Invalid version");
+    return *version >= 0;
+}
+
+void command_clusterx_setslot(struct command_context *context) {
+    struct cluster *cluster = cluster_or_error(context);
+    char error[CLUSTER_ERROR_SIZE];
+    int64_t version = 0;
+    size_t count = 0;
+    if (cluster == NULL)
+        return;
+    struct slot_range *ranges = argument_ranges(context, context->arguments[2], &count);
+    if (ranges == NULL)
+        return;
+    if (!argument_is(context, 3, "node"))
+        reply_error(context->reply, "ERR Invalid setslot options");
+    else if (!node_id_is_valid(context->arguments[4]))
+        reply_error(context->reply, "ERR Invalid node id");
+    else if (argument_version(context, 5, &version))
+        cluster_finish(
+            context, cluster_set_slots(cluster, ranges, count, context->arguments[4], version, error), error);
+    free(ranges);
+}
+
+// --- CLUSTERX MIGRATE ---
+
+// A fenced master's slots stay where they are; whoever may write may also move.
+static bool may_write(struct command_context *context) {
+    struct lease *lease = lease_gate_lease(context->server->lease_gate);
+    const char *refusal = lease_view(lease).mode == LEASE_BLOCK_WRITE ? lease_check_commit(lease) : NULL;
+    if (refusal != NULL)
+        reply_error(context->reply, refusal);
+    return refusal == NULL;
+}
+
+void command_clusterx_migrate(struct command_context *context) {
+    struct cluster *cluster = cluster_or_error(context);
+    char error[CLUSTER_ERROR_SIZE];
+    struct slot_range slots;
+    if (cluster == NULL)
+        return;
+    if (context->count > 5)
+        reply_arity_error(context);
+    else if (context->count == 5 && !argument_is(context, 4, "async"))
+        reply_error(context->reply, "ERR Invalid sync flag: migrations run in the background here");
+    else if (argument_range(context, context->arguments[2], &slots) && may_write(context)) {
+        if (cluster_migration_begin(cluster, slots, context->arguments[3], error)) {
+            migration_wake(node_migration(node_of(context->server)));
+            reply_ok(context->reply);
+        } else {
+            reply_error(context->reply, error);
+        }
+    }
+}
+
+// --- CLUSTER IMPORT ---
+
+static void link_ended(void *context, uint64_t client) {
+    const struct node *node = context;
+    if (cluster_import_link_ended(node_cluster(node), client))
+        migration_wake(node_migration(node));
+}
+
+// What is deleted here and refused by the lease is deleted later by the thread that moves slots.
+void command_cluster_import(struct command_context *context) {
+    struct cluster *cluster = cluster_or_error(context);
+    struct client *client = context->client;
+    char error[CLUSTER_ERROR_SIZE];
+    struct slot_range slots;
+    int64_t state = 0;
+    bool is_to_be_emptied = false;
+    if (cluster == NULL || !argument_range(context, context->arguments[2], &slots) ||
+        !argument_integer(context, 3, &state) || !may_write(context))
+        return;
+    if (!cluster_import(cluster, slots, state, client->id, &is_to_be_emptied, error)) {
+        reply_error(context->reply, error);
+        return;
+    }
+    if (is_to_be_emptied)
+        stage_delete_slots(context->session, (uint16_t)slots.first, (uint16_t)slots.last);
+    client->on_end = link_ended;
+    client->on_end_context = node_of(context->server);
+    migration_wake(node_migration(node_of(context->server)));
+    reply_ok(context->reply);
+}
