@@ -68,17 +68,16 @@ static void an_emptied_collection_is_no_key(void **state) {
     assert_string_equal(fixture_run(fixture, command_dbsize, "dbsize"), ":0\r\n");
 }
 
-static void a_value_of_many_entries_is_not_half_renamed_or_copied(void **state) {
+static void a_value_of_many_entries_is_copied_and_renamed_with_them(void **state) {
     struct command_fixture *fixture = *state;
     put_key(fixture, "h", VALUE_HASH);
-    assert_string_equal(fixture_run(fixture, command_rename, "rename", "h", "new"),
-                        "-ERR 'rename' of a key of type hash is not supported yet\r\n");
-    assert_string_equal(fixture_run(fixture, command_renamenx, "renamenx", "h", "new"),
-                        "-ERR 'renamenx' of a key of type hash is not supported yet\r\n");
-    assert_string_equal(fixture_run(fixture, command_copy, "copy", "h", "new"),
-                        "-ERR 'copy' of a key of type hash is not supported yet\r\n");
-    assert_string_equal(fixture_run(fixture, command_exists, "exists", "h", "new"), ":1\r\n");
-    assert_string_equal(fixture_run(fixture, command_rename, "rename", "h", "h"), "+OK\r\n");
+    fixture_put_sub_key(fixture, "h", VERSION, "field", BYTES_LITERAL("value"));
+    assert_string_equal(fixture_run(fixture, command_copy, "copy", "h", "copied"), ":1\r\n");
+    assert_string_equal(fixture_run(fixture, command_rename, "rename", "h", "moved"), "+OK\r\n");
+    assert_string_equal(fixture_run(fixture, command_hget, "hget", "copied", "field"), "$5\r\nvalue\r\n");
+    assert_string_equal(fixture_run(fixture, command_hget, "hget", "moved", "field"), "$5\r\nvalue\r\n");
+    assert_string_equal(fixture_run(fixture, command_exists, "exists", "h"), ":0\r\n");
+    assert_int_not_equal(fixture_metadata(fixture, "moved").version, VERSION);
 }
 
 static void a_value_of_many_entries_can_be_replaced(void **state) {
@@ -127,7 +126,7 @@ int main(void) {
         on_a_store(every_type_can_be_named_found_and_deleted),
         on_a_store(expiry_leaves_type_version_and_size_alone),
         on_a_store(an_emptied_collection_is_no_key),
-        on_a_store(a_value_of_many_entries_is_not_half_renamed_or_copied),
+        on_a_store(a_value_of_many_entries_is_copied_and_renamed_with_them),
         on_a_store(a_value_of_many_entries_can_be_replaced),
         on_a_store(json_is_one_entry_and_moves_whole),
         on_a_store(object_names_redis_encodings),
