@@ -245,6 +245,10 @@ test-here: test-programs
 test-expiries: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_lease_expiries ## lets EXPIRIES (10000) leases run out under load; takes minutes
 	@EXPIRIES=$${EXPIRIES:-10000} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_lease_expiries
 
+.PHONY: test-crashes
+test-crashes: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_crashes ## kills the server CRASHES (200) times during writes of many keys; takes minutes
+	@CRASHES=$${CRASHES:-200} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_crashes
+
 .PHONY: test-mutants
 test-mutants: test-programs ## shows for each gate of the fence which tests fail when it is switched off
 	@CC='$(CC)' tests/mutants.sh $(BUILD)

@@ -67,9 +67,13 @@ static void append_key(redisContext *connection, struct buffer *out, const redis
 }
 
 void keyspace_describe(redisContext *connection, struct buffer *out) {
+    keyspace_describe_matching(connection, "*", out);
+}
+
+void keyspace_describe_matching(redisContext *connection, const char *pattern, struct buffer *out) {
     char cursor[32] = "0";
     do {
-        redisReply *page = redisCommand(connection, "SCAN %s COUNT 1000", cursor);
+        redisReply *page = redisCommand(connection, "SCAN %s MATCH %s COUNT 1000", cursor, pattern);
         if (page == NULL || page->type != REDIS_REPLY_ARRAY || page->elements != 2)
             fail_msg("SCAN failed: %s", page == NULL ? connection->errstr : page->str);
         assert_true(page->element[0]->len < sizeof(cursor));

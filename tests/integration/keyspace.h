@@ -12,6 +12,8 @@
 
 // Appends a line for each key. The same keyspace gives the same text.
 void keyspace_describe(redisContext *connection, struct buffer *out);
+// The same for the keys that match a pattern.
+void keyspace_describe_matching(redisContext *connection, const char *pattern, struct buffer *out);
 // Fails the test, and shows both, unless the keyspace is as `wanted` says.
 void keyspace_expect(redisContext *connection, const struct buffer *wanted, const char *after_what);
 
