@@ -75,6 +75,7 @@ bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bpf/*.bpf.c)))
 test_bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/objects/*.bpf.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
 bench_fence := $(BUILD)/tests/bench/bench_fence
+write_storm := $(BUILD)/tests/bench/write_storm
 bench_programs := $(filter-out $(bench_fence),$(call programs_in,tests/bench/bench_*.c))
 fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
 all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
@@ -148,6 +149,9 @@ $(BUILD)/tests/kernel/test_%: $(BUILD)/tests/kernel/test_%.o $(BUILD)/tests/libf
 $(BUILD)/tests/bench/bench_fence: $(BUILD)/tests/bench/bench_fence.o $(BUILD)/tests/libfence.a \
 		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lbpf $(LDLIBS)
+
+$(BUILD)/tests/bench/write_storm: $(BUILD)/tests/bench/write_storm.o $(BUILD)/linker.txt
+	$(link)
 
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) $(LDLIBS)
@@ -293,8 +297,9 @@ bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script
 	done
 
 .PHONY: bench-fence
-bench-fence: $(bpf_objects) $(bench_fence) ## measures what the kernel's half costs a packet (as root); fails if it is too much
+bench-fence: $(BUILD)/kvfenced $(bpf_objects) $(bench_fence) $(write_storm) ## measures what the kernel's half costs a packet and a server, and what it saves (as root); fails if it is too much
 	@$(bench_fence)
+	@tests/bench/fence/server.sh $(BUILD)/kvfenced $(write_storm)
 
 ##@ Look
 
@@ -341,7 +346,7 @@ check-cppcheck:
 
 .PHONY: check-shell
 check-shell:
-	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
+	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh tests/bench/fence/*.sh)
 
 .PHONY: format
 format: ## formats every source file in place
