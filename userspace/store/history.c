@@ -123,9 +123,9 @@ bool history_common(const struct history *history, uint64_t latest, struct bytes
 uint64_t history_last_shared(const struct history *one, uint64_t latest_of_one, const struct history *other,
                              uint64_t latest_of_other) {
     for (size_t i = one->count; i-- > 0;) {
-        uint64_t last = i + 1 < one->count ? one->entries[i + 1].first - 1 : latest_of_one;
+        uint64_t end_of_one = i + 1 < one->count ? one->entries[i + 1].first - 1 : latest_of_one;
         uint64_t common = 0;
-        if (history_common(other, latest_of_other, bytes_from_text(one->entries[i].id), last, &common))
+        if (history_common(other, latest_of_other, bytes_from_text(one->entries[i].id), end_of_one, &common))
             return common;
     }
     return 0;
