@@ -107,9 +107,9 @@ static void object_names_redis_encodings(void **state) {
         enum value_type type;
         const char *reply;
     } cases[] = {
-        {VALUE_HASH, "$9\r\nhashtable\r\n"}, {VALUE_LIST, "$9\r\nquicklist\r\n"},
-        {VALUE_SET, "$9\r\nhashtable\r\n"},  {VALUE_ZSET, "$8\r\nskiplist\r\n"},
-        {VALUE_STREAM, "$6\r\nstream\r\n"},  {VALUE_JSON, "$3\r\nraw\r\n"},
+        {VALUE_HASH, "$8\r\nlistpack\r\n"}, {VALUE_LIST, "$9\r\nquicklist\r\n"},
+        {VALUE_SET, "$6\r\nintset\r\n"},    {VALUE_ZSET, "$8\r\nlistpack\r\n"},
+        {VALUE_STREAM, "$6\r\nstream\r\n"}, {VALUE_JSON, "$3\r\nraw\r\n"},
         {VALUE_STRING, "$6\r\nembstr\r\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
