@@ -69,6 +69,30 @@ static void what_has_elements_is_answered_at_once(void **state) {
     expect_reply(client, "0", "EXISTS l m");
 }
 
+static void sorted_sets_are_waited_for_like_lists(void **state) {
+    (void)state;
+    expect_reply(client, "3", "ZADD z 1 a 2 b 3 c");
+    expect_reply(client, "['z' 'a' '1']", "BZPOPMIN x z 0");
+    expect_reply(client, "['z' 'c' '3']", "BZPOPMAX x z 0");
+    expect_reply(client, "['z' [['b' '2']]]", "BZMPOP 0 2 x z MIN COUNT 5");
+    expect_reply(client, "nil", "BZPOPMIN z 0.01");
+    send_command(other, "BZPOPMIN z 0");
+    await_waiters(client, 1);
+    redisContext *next = server_connect(&server);
+    send_command(next, "BLPOP z 0");
+    await_waiters(client, 2);
+    expect_reply(client, "1", "RPUSH z e");
+    expect_next_pair(next, "z", "e");
+    expect_silence(other, 20);
+    expect_reply(client, "1", "ZADD z 7 m");
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(other, (void **)&reply), REDIS_OK);
+    assert_string_equal(reply->element[1]->str, "m");
+    assert_string_equal(reply->element[2]->str, "7");
+    freeReplyObject(reply);
+    redisFree(next);
+}
+
 static void arguments_are_checked_before_anything_waits(void **state) {
     (void)state;
     expect_reply(client, "-ERR timeout is not a float or out of range", "BLPOP l x");
@@ -384,6 +408,7 @@ static void a_server_stops_while_clients_wait(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_has_elements_is_answered_at_once, empty_database),
+        cmocka_unit_test_setup(sorted_sets_are_waited_for_like_lists, empty_database),
         cmocka_unit_test_setup(arguments_are_checked_before_anything_waits, empty_database),
         cmocka_unit_test_setup(a_wait_ends_with_its_time, empty_database),
         cmocka_unit_test_setup(who_came_first_is_served_first, empty_database),
