@@ -10,6 +10,7 @@
 #include "commands/info.h"
 #include "server/client.h"
 #include "server/kernel_fence.h"
+#include "server/lease_channel.h"
 #include "server/lease_gate.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -91,6 +92,7 @@ void command_clusterx_heartbeat(struct command_context *context) {
     struct wall_reading now = lease_gate_clocks(gate);
     heartbeat.arrived = MUTANT(heartbeat_age) ? now.boot : client_command_arrived(context->client, &now);
     lease_heartbeat(lease_gate_lease(gate), &heartbeat, &answer);
+    lease_channel_look(context->server, context->worker);
     if (answer.error[0] != '\0')
         reply_error(context->reply, answer.error);
     else

@@ -8,8 +8,10 @@
 #include "commands/container.h"
 #include "commands/handlers.h"
 #include "server/client.h"
+#include "server/outbox.h"
 #include "server/server.h"
 #include "server/subscribers.h"
+#include "server/transaction.h"
 
 // --- Publishing ---
 
@@ -18,6 +20,12 @@
 static void publish(struct command_context *context, enum topic_kind kind) {
     const struct publication publication = {
         .kind = kind, .channel = context->arguments[1], .payload = context->arguments[2]};
+    if (context->client->in_exec) {
+        outbox_put(&context->client->transaction->outbox, &publication);
+        reply_integer(context->reply,
+                      (int64_t)pubsub_receivers(context->server->pubsub, kind, publication.channel));
+        return;
+    }
     struct worker *from = context->client->reply_mode == CLIENT_REPLY_ON ? context->worker : NULL;
     reply_integer(context->reply, (int64_t)pubsub_publish(context->server, from, &publication));
 }

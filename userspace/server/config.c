@@ -100,6 +100,11 @@ int64_t config_integer(const struct config *config, enum config_id id) {
     return read_number(config, id);
 }
 
+int64_t config_events(const struct config *config, enum config_id id) {
+    always_assert(directive_at(id)->kind == KIND_EVENTS, "config_events() is for directives of events");
+    return read_number(config, id);
+}
+
 int config_choice(const struct config *config, enum config_id id) {
     always_assert(directive_at(id)->kind == KIND_CHOICE, "config_choice() is for directives of words");
     return (int)read_number(config, id);

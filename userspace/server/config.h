@@ -47,7 +47,8 @@ const char *config_name(enum config_id id);
 bool config_yes(const struct config *config, enum config_id id);
 int64_t config_integer(const struct config *config,
                        enum config_id id); // numbers and sizes, in the unit of the row
-int config_choice(const struct config *config, enum config_id id); // position in the row's list of words
+int64_t config_events(const struct config *config, enum config_id id); // server/key_event_classes.h
+int config_choice(const struct config *config, enum config_id id);     // position in the row's list of words
 // Text: appends a copy. rename-command's several lines are separated by line breaks: `old new`, or `old ""`
 // to remove the command. Thread-safe.
 void config_text(const struct config *config, enum config_id id, struct buffer *out);

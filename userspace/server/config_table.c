@@ -21,6 +21,7 @@
     .kind = KIND_CHOICE, .words = (const char *const[]) {                                                    \
         __VA_ARGS__, NULL                                                                                    \
     }
+#define EVENTS        .kind = KIND_EVENTS
 #define TEXT          .kind = KIND_TEXT
 #define MASTER        .kind = KIND_MASTER
 #define RENAMES       .kind = KIND_RENAMES

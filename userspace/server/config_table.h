@@ -17,6 +17,7 @@ enum directive_kind {
     KIND_SIZE,
     KIND_OCTAL,
     KIND_CHOICE,
+    KIND_EVENTS,       // the letters of notify-keyspace-events, kept as enum key_event_class
     KIND_TEXT,         // this and what follows is kept as text
     KIND_MASTER,       // text: "host port", empty for "no one"
     KIND_RENAMES,      // text: "old new" or "old \"\"", a line each

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One reader for each kind of directive. The reasons are Redis' words where Redis has the kind. Uses: base,
-// config_limits, config_line.
+// config_limits, config_line, key_event_classes.
 #include "server/config_value.h"
 
 #include "base/assert.h"
@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "server/config_limits.h"
 #include "server/config_line.h"
+#include "server/key_event_classes.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -184,12 +185,29 @@ static bool parse_output_limits(const struct directive *directive, const char *c
     return accept_text(out, &text);
 }
 
+static bool parse_events(const struct directive *directive, const char *current, struct bytes input,
+                         struct config_value *out, char reason[CONFIG_REASON_SIZE]) {
+    (void)directive;
+    (void)current;
+    int64_t classes = 0;
+    if (!key_events_parse(input, &classes))
+        return refuse(reason, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+    *out = (struct config_value){.number = classes};
+    return true;
+}
+
 static parse_function *const parsers[] = {
-    [KIND_YES_NO] = parse_yes_no,     [KIND_INTEGER] = parse_integer,
-    [KIND_UNSIGNED] = parse_unsigned, [KIND_SIZE] = parse_size,
-    [KIND_OCTAL] = parse_octal,       [KIND_CHOICE] = parse_choice,
-    [KIND_TEXT] = parse_text,         [KIND_MASTER] = parse_master,
-    [KIND_RENAMES] = parse_rename,    [KIND_OUTPUT_LIMITS] = parse_output_limits,
+    [KIND_EVENTS] = parse_events,
+    [KIND_YES_NO] = parse_yes_no,
+    [KIND_INTEGER] = parse_integer,
+    [KIND_UNSIGNED] = parse_unsigned,
+    [KIND_SIZE] = parse_size,
+    [KIND_OCTAL] = parse_octal,
+    [KIND_CHOICE] = parse_choice,
+    [KIND_TEXT] = parse_text,
+    [KIND_MASTER] = parse_master,
+    [KIND_RENAMES] = parse_rename,
+    [KIND_OUTPUT_LIMITS] = parse_output_limits,
 };
 
 bool config_value_parse(const struct directive *directive, const char *current, struct bytes input,
@@ -230,6 +248,9 @@ void config_value_print(const struct directive *directive, const struct config_v
         break;
     case KIND_CHOICE:
         buffer_append_text(out, directive->words[value->number]);
+        break;
+    case KIND_EVENTS:
+        key_events_print(value->number, out);
         break;
     case KIND_OCTAL:
         buffer_append_format(out, "%" PRIo64, (uint64_t)value->number);

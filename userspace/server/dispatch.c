@@ -8,6 +8,7 @@
 #include "server/blocking.h"
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
+#include "server/key_events.h"
 #include "server/latency.h"
 #include "server/latency_histogram.h"
 #include "server/monitor.h"
@@ -242,7 +243,8 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
         dispatch_reply_elsewhere(context->client, elsewhere);
         return false;
     }
-    if (watch_table_in_use(context->server->watch_table) || key_waits_in_use(context->server->key_waits))
+    if (watch_table_in_use(context->server->watch_table) || key_waits_in_use(context->server->key_waits) ||
+        key_events_wanted(context->server))
         session_track_keys(context->session);
     return true;
 }
@@ -250,10 +252,14 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
 static void run_inside(struct command_context *context) {
     struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
+    struct key_events_before events;
     dispatch_feed_monitors(context);
+    key_events_begin(context, &events);
     context->command->function(context);
-    if (context->reply->errors == errors && session_has_staged(context->session))
-        (void)dispatch_commit(context, before);
+    if (context->reply->errors == errors && session_has_staged(context->session) &&
+        dispatch_commit(context, before))
+        key_events_tell(context, &events);
+    key_events_drop(&events);
     session_write_end(context->session);
 }
 
@@ -283,6 +289,8 @@ static void run(struct command_context *context) {
     } else {
         context->command->function(context);
     }
+    if (!context->held)
+        key_events_tell_misses(context);
 }
 
 // --- Accounting ---

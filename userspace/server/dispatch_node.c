@@ -4,6 +4,7 @@
 // inside the role guard, where the answer cannot change any more. Uses: server/server, server/transaction.
 #include "server/dispatch_internal.h"
 #include "server/key_waits.h"
+#include "server/lease_channel.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/subscribers.h"
@@ -63,6 +64,7 @@ static void drop_moved(struct worker *worker, void *argument) {
 
 void dispatch_note_changed_node(struct server *server) {
     key_waits_wake_all(server->key_waits);
+    lease_channel_look(server, NULL);
     if (pubsub_topics(server->pubsub, TOPIC_SHARD_CHANNEL) != 0)
         server_post_all(server, drop_moved, NULL);
 }

@@ -4,6 +4,8 @@
 // first, so nobody sees or changes anything in between. Uses: base, store/session, server.
 #include "server/dispatch.h"
 #include "server/dispatch_internal.h"
+#include "server/key_events.h"
+#include "server/outbox.h"
 #include "server/server.h"
 #include "server/transaction.h"
 #include "server/watch_table.h"
@@ -43,12 +45,18 @@ static void run_queued(struct command_context *exec, const struct queued_command
     context.count = queued->count;
     uint64_t errors = context.reply->errors;
     dispatch_feed_monitors(&context);
+    struct key_events_before events;
     session_savepoint(context.session);
+    key_events_begin(&context, &events);
     uint64_t started_us = clock_duration_us();
     queued->command->function(&context);
     bool failed = context.reply->errors != errors;
     if (failed)
         session_rollback_to_savepoint(context.session);
+    else
+        key_events_tell(&context, &events);
+    key_events_drop(&events);
+    key_events_tell_misses(&context);
     dispatch_account(&context, started_us, failed);
 }
 
@@ -86,7 +94,9 @@ static void run_queue(struct command_context *context, const struct transaction 
     if (on_snapshot)
         session_snapshot_end(context->session);
     context->reply->errors = errors; // the commands' own errors are not EXEC's
-    (void)dispatch_commit(context, before);
+    struct buffer *outbox = &context->client->transaction->outbox;
+    if (dispatch_commit(context, before))
+        outbox_publish(outbox, context->server, context->worker);
 }
 
 void dispatch_transaction(struct command_context *context) {

@@ -11,8 +11,10 @@
 #include "server/blocking.h"
 #include "server/error_stats.h"
 #include "server/kernel_fence.h"
+#include "server/key_events.h"
 #include "server/latency.h"
 #include "server/latency_histogram.h"
+#include "server/lease_channel.h"
 #include "server/lease_gate.h"
 #include "server/listener.h"
 #include "server/memory_use.h"
@@ -116,6 +118,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
                        char error[SERVER_ERROR_SIZE]) {
     server->commands = command_table_open(setup->commands, setup->command_count);
     server->slow_log = slow_log_open();
+    server->key_events = key_events_open(server->commands);
     server->latency = latency_open();
     server->watch_table = watch_table_open();
     server->key_waits = key_waits_open(blocking_wake);
@@ -128,6 +131,7 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     // still be told of a higher election version, which would be on the disk but not known here.
     if (!open_store(server, setup, error) || !open_lease(server, error))
         return false;
+    server->lease_channel = lease_channel_open(server);
     server->followed = tuning_follow_config(server->config, server->store);
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
     server->background_session = session_open(server->store, workers);
@@ -193,10 +197,12 @@ void server_close(struct server *server) {
     session_close(server->replication_session);
     store_close(server->store);
     kernel_fence_close(server->kernel_fence);
+    lease_channel_close(server->lease_channel);
     lease_gate_close(server->lease_gate);
     authentication_close(server->authentication);
     error_stats_close(server->error_stats);
     scan_cursors_close(server->scan_cursors);
+    key_events_close(server->key_events);
     pubsub_close(server->pubsub);
     key_waits_close(server->key_waits);
     watch_table_close(server->watch_table);
@@ -266,6 +272,7 @@ int server_lease_timer(const struct server *server) {
 void server_on_lease_timer(struct server *server) {
     lease_gate_on_timer(server->lease_gate);
     blocking_look_at_lease(server);
+    lease_channel_look(server, NULL);
 }
 
 void server_post_all(struct server *server, void (*function)(struct worker *, void *), void *argument) {

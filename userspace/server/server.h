@@ -18,8 +18,10 @@
 struct authentication; // server/authentication.h
 struct background;     // server/background.h
 struct latency;        // server/latency.h
+struct lease_channel;  // server/lease_channel.h
 struct lease_gate;     // server/lease_gate.h
 struct kernel_fence;   // server/kernel_fence.h
+struct key_events;     // server/key_events.h
 struct key_waits;      // server/key_waits.h
 struct listener;       // server/listener.h
 struct pubsub;         // server/pubsub.h
@@ -50,6 +52,8 @@ struct server {
     struct watch_table *watch_table;
     struct key_waits *key_waits;
     struct pubsub *pubsub;
+    struct key_events *key_events;
+    struct lease_channel *lease_channel;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
     struct authentication *authentication;

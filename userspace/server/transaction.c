@@ -92,6 +92,7 @@ const char *transaction_queue(struct transaction *transaction, const struct comm
 }
 
 void transaction_discard(struct transaction *transaction) {
+    buffer_release(&transaction->outbox);
     drop_queue(transaction);
     transaction->open = false;
     transaction->broken = false;
@@ -103,6 +104,7 @@ void transaction_close(struct client *client) {
         return;
     watch_remove_all(client->server->watch_table, transaction);
     transaction_discard(transaction);
+    buffer_release(&transaction->outbox);
     free(transaction->queue);
     free(transaction);
     client->transaction = NULL;

@@ -4,6 +4,7 @@
 #ifndef KVFENCE_SERVER_TRANSACTION_H
 #define KVFENCE_SERVER_TRANSACTION_H
 
+#include "base/buffer.h"
 #include "server/command.h"
 
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ struct transaction {
     bool broken; // a command was refused while queueing: EXEC answers EXECABORT, nothing more is queued
     struct queued_command *queue;
     size_t count, capacity;
+    struct buffer outbox;  // what EXEC publishes when it has committed: server/outbox.h
     size_t queued_bytes;   // the memory that the queued commands take
     struct watch *watches; // this client's watched keys (server/watch_table.h)
     size_t watch_count;

@@ -128,6 +128,7 @@ static void forget_staged(struct store_session *session) {
     session->batch_is_named = false;
     session->tracks_keys = false;
     session->tracked_all = false;
+    session->tracked_at_savepoint = 0;
     buffer_clear(&session->tracked);
 }
 
@@ -197,11 +198,10 @@ void session_track_keys(struct store_session *session) {
     session->tracks_keys = true;
 }
 
-void session_each_committed_key(struct store_session *session,
-                                void (*each)(void *context, struct bytes key, bool all), void *context) {
+static void each_tracked_key(struct store_session *session, size_t at,
+                             void (*each)(void *context, struct bytes key, bool all), void *context) {
     if (session->tracked_all)
         each(context, (struct bytes){0}, true);
-    size_t at = 0;
     while (at < session->tracked.length) {
         size_t length = 0;
         memcpy(&length, session->tracked.data + at, sizeof(length));
@@ -209,6 +209,16 @@ void session_each_committed_key(struct store_session *session,
         each(context, (struct bytes){session->tracked.data + at, length}, false);
         at += length;
     }
+}
+
+void session_each_committed_key(struct store_session *session,
+                                void (*each)(void *context, struct bytes key, bool all), void *context) {
+    each_tracked_key(session, 0, each, context);
+}
+
+void session_each_staged_key(struct store_session *session,
+                             void (*each)(void *context, struct bytes key, bool all), void *context) {
+    each_tracked_key(session, session->tracked_at_savepoint, each, context);
 }
 
 // --- Reading ---
@@ -363,7 +373,7 @@ static void name_batch(struct store_session *session, enum value_type type) {
 // A collection's sub-keys are staged one after the other under the same name.
 static bool is_last_tracked(const struct store_session *session, struct bytes user_key) {
     size_t length = 0;
-    if (session->tracked.length == 0)
+    if (session->tracked.length == session->tracked_at_savepoint)
         return false;
     const char *last = session->tracked.data + session->last_tracked;
     memcpy(&length, last, sizeof(length));

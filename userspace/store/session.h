@@ -60,6 +60,10 @@ void session_track_keys(struct store_session *session);
 // Calls `each` for every remembered key that the last store_commit() wrote; `all` if everything was deleted.
 void session_each_committed_key(struct store_session *session,
                                 void (*each)(void *context, struct bytes key, bool all), void *context);
+// Calls `each` for every remembered key that has been staged since the last savepoint, or since the
+// beginning; one is told more than once if others were staged between. To session_write_end().
+void session_each_staged_key(struct store_session *session,
+                             void (*each)(void *context, struct bytes key, bool all), void *context);
 // In a transaction: marks where the batch is, and drops what was staged since: a command in EXEC that failed
 // half way.
 void session_savepoint(struct store_session *session);

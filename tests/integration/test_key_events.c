@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keyspace notifications and the lease's channel: what subscribers are told, and when.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lease_client.h"
+#include "reply_text.h"
+#include "server_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct test_server server;
+static redisContext *client;
+static redisContext *subscriber;
+static const struct shared_server servers[] = {{&server, "workers 3", {&client, &subscriber}}};
+
+// The next message's channel, without what all of them have in front, and its text: "E:set k".
+static void next_message(redisContext *connection, char out[128]) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
+    assert_true(reply->elements >= 3);
+    const char *channel = reply->element[reply->elements - 2]->str;
+    const char *short_name = strncmp(channel, "__keyspace@0__", 14) == 0   ? "K"
+                             : strncmp(channel, "__keyevent@0__", 14) == 0 ? "E"
+                                                                           : channel;
+    (void)snprintf(out, 128, "%s%s %s", short_name, strlen(short_name) == 1 ? channel + 14 : "",
+                   reply->element[reply->elements - 1]->str);
+    freeReplyObject(reply);
+}
+
+static void expect_message(redisContext *connection, const char *wanted) {
+    char text[128];
+    next_message(connection, text);
+    assert_string_equal(text, wanted);
+}
+
+// What has been told by the time that this marker comes.
+static void expect_messages(const char *const *wanted) {
+    for (; *wanted != NULL; wanted++)
+        expect_message(subscriber, *wanted);
+    expect_reply(client, "1", "PUBLISH __keymark end");
+    expect_message(subscriber, "__keymark end");
+}
+#define EXPECT_MESSAGES(...) expect_messages((const char *const[]){__VA_ARGS__, NULL})
+#define EXPECT_NO_MESSAGE()  expect_messages((const char *const[]){NULL})
+
+static void subscribe(const char *classes) {
+    expect_reply(client, "OK", "CONFIG SET notify-keyspace-events %s", classes);
+    freeReplyObject(command(subscriber, "PSUBSCRIBE __key*"));
+}
+
+static void both_channels_are_told_of_a_change(void **state) {
+    (void)state;
+    subscribe("KEA");
+    expect_reply(client, "OK", "SET k v");
+    EXPECT_MESSAGES("K:k set", "E:set k");
+    expect_reply(client, "1", "DEL k missing");
+    EXPECT_MESSAGES("K:k del", "E:del k");
+    subscribe("E$");
+    expect_reply(client, "OK", "SET k v EX 100");
+    EXPECT_MESSAGES("E:set k");
+    subscribe("Kg");
+    expect_reply(client, "OK", "SET k v EX 100");
+    EXPECT_MESSAGES("K:k expire");
+}
+
+static void what_changes_nothing_is_not_told(void **state) {
+    (void)state;
+    subscribe("EA");
+    expect_reply(client, "nil", "SET k v XX");
+    expect_reply(client, "0", "DEL k");
+    expect_reply(client, "nil", "LPOP l");
+    expect_reply(client, "nil", "GET k");
+    expect_reply(client, "-ERR value is not an integer or out of range", "INCRBY k x");
+    EXPECT_NO_MESSAGE();
+}
+
+static void commands_of_all_families_tell_what_they_do(void **state) {
+    (void)state;
+    subscribe("EA");
+    freeReplyObject(command(client, "HSET h f v"));
+    freeReplyObject(command(client, "HDEL h f"));
+    EXPECT_MESSAGES("E:hset h", "E:hdel h", "E:del h");
+    freeReplyObject(command(client, "SADD s a b"));
+    freeReplyObject(command(client, "SMOVE s t a"));
+    freeReplyObject(command(client, "SINTERSTORE t s missing"));
+    EXPECT_MESSAGES("E:sadd s", "E:srem s", "E:sadd t", "E:del t");
+    freeReplyObject(command(client, "ZADD z 1 m"));
+    freeReplyObject(command(client, "ZADD z INCR 1 m"));
+    freeReplyObject(command(client, "ZPOPMIN z"));
+    EXPECT_MESSAGES("E:zadd z", "E:zincr z", "E:zpopmin z", "E:del z");
+    freeReplyObject(command(client, "DECR n"));
+    freeReplyObject(command(client, "RENAME n m"));
+    freeReplyObject(command(client, "COPY m n"));
+    EXPECT_MESSAGES("E:incrby n", "E:rename_from n", "E:rename_to m", "E:copy_to n");
+    freeReplyObject(command(client, "EXPIRE m 100"));
+    freeReplyObject(command(client, "PERSIST m"));
+    freeReplyObject(command(client, "EXPIRE m -1"));
+    EXPECT_MESSAGES("E:expire m", "E:persist m", "E:del m");
+}
+
+static void lists_tell_which_end(void **state) {
+    (void)state;
+    subscribe("EA");
+    freeReplyObject(command(client, "RPUSH l a b"));
+    freeReplyObject(command(client, "LMOVE l m LEFT RIGHT"));
+    freeReplyObject(command(client, "RPOPLPUSH l m"));
+    EXPECT_MESSAGES("E:rpush l", "E:rpush m", "E:lpop l", "E:lpush m", "E:rpop l", "E:del l");
+    freeReplyObject(command(client, "LMPOP 2 l m RIGHT COUNT 5"));
+    EXPECT_MESSAGES("E:rpop m", "E:del m");
+}
+
+static void new_and_missing_keys_are_told_if_asked_for(void **state) {
+    (void)state;
+    subscribe("Enm");
+    expect_reply(client, "1", "RPUSH l a");
+    expect_reply(client, "2", "RPUSH l a");
+    expect_reply(client, "nil", "GET k");
+    expect_reply(client, "2", "LLEN l");
+    EXPECT_MESSAGES("E:new l", "E:keymiss k");
+}
+
+static void a_transaction_tells_when_it_is_over_and_only_then(void **state) {
+    (void)state;
+    subscribe("EA");
+    expect_text(client, "OK", "MULTI");
+    expect_text(client, "QUEUED", "SET k 1");
+    expect_text(client, "QUEUED", "INCR k");
+    expect_text(client, "QUEUED", "LPUSH k x");
+    expect_text(client, "QUEUED", "DEL k");
+    freeReplyObject(command(client, "EXEC"));
+    EXPECT_MESSAGES("E:set k", "E:incrby k", "E:del k");
+}
+
+static bool somebody_waits(void *context) {
+    return server_info_number(context, "clients", "blocked_clients") != 0;
+}
+
+static void who_waits_for_an_element_tells_when_it_gets_it(void **state) {
+    (void)state;
+    subscribe("EA");
+    redisContext *waiter = server_connect(&server);
+    send_command(waiter, "BLPOP l 0");
+    wait_until(somebody_waits, client, 20, "a client waits");
+    expect_reply(client, "1", "RPUSH l e");
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(waiter, (void **)&reply), REDIS_OK);
+    freeReplyObject(reply);
+    expect_message(subscriber, "E:rpush l");
+    expect_message(subscriber, "E:lpop l");
+    expect_message(subscriber, "E:del l");
+    redisFree(waiter);
+}
+
+static void the_directive_takes_the_letters_of_redis(void **state) {
+    (void)state;
+    expect_reply(client, "OK", "CONFIG SET notify-keyspace-events Kg$lshzxetd");
+    expect_reply(client, "['notify-keyspace-events' 'AK']", "CONFIG GET notify-keyspace-events");
+    expect_error(client, "ERR CONFIG SET failed", "CONFIG SET notify-keyspace-events q");
+    expect_reply(client, "OK", "CONFIG SET notify-keyspace-events %s", "");
+    expect_reply(client, "['notify-keyspace-events' '']", "CONFIG GET notify-keyspace-events");
+}
+
+static void what_the_lease_refuses_is_not_told(void **state) {
+    struct own_server *own = *state;
+    redisContext *listener = server_connect(&own->server);
+    freeReplyObject(command(listener, "PSUBSCRIBE *"));
+    lease_grant(own->client, 1, 1);
+    await_expirations(own->client, 1);
+    expect_error(own->client, LEASE_REFUSAL, "SET k v");
+    expect_text(own->client, "OK", "MULTI");
+    expect_text(own->client, "QUEUED", "PUBLISH news m");
+    expect_text(own->client, "QUEUED", "SET k v");
+    expect_error(own->client, LEASE_REFUSAL, "EXEC");
+    expect_integer(own->client, 1, "PUBLISH mark end");
+    char text[128];
+    do {
+        next_message(listener, text);
+        assert_null(strstr(text, "news"));
+        assert_true(text[0] != 'K' && text[0] != 'E');
+    } while (strcmp(text, "mark end") != 0);
+    redisFree(listener);
+}
+
+static void the_lease_tells_what_becomes_of_it(void **state) {
+    struct own_server *own = *state;
+    char text[128];
+    redisContext *listener = server_connect(&own->server);
+    freeReplyObject(command(listener, "SUBSCRIBE __lease__"));
+    lease_grant(own->client, 7, 300);
+    next_message(listener, text);
+    assert_memory_equal(text, "__lease__ granted election_version=7 deadline_ms=", 49);
+    expect_message(listener, "__lease__ expired election_version=7");
+    expect_error(own->client, LEASE_REFUSAL, "SET k v");
+    expect_error(own->client, LEASE_REFUSAL, "SET k v");
+    long long told = 0;
+    while (told < 2) { // at once or a second later
+        next_message(listener, text);
+        assert_memory_equal(text, "__lease__ refused writes=", 25);
+        told += strtoll(text + 25, NULL, 10);
+    }
+    assert_int_equal(told, 2);
+    lease_grant(own->client, 8, 60000);
+    next_message(listener, text);
+    assert_memory_equal(text, "__lease__ granted election_version=8 deadline_ms=", 49);
+    lease_grant(own->client, 8, 60000);
+    expect_text(own->client, "OK", "REPLICAOF 127.0.0.1 1");
+    expect_message(listener, "__lease__ reset highest_version=8");
+    redisFree(listener);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(both_channels_are_told_of_a_change, empty_database),
+        cmocka_unit_test_setup(what_changes_nothing_is_not_told, empty_database),
+        cmocka_unit_test_setup(commands_of_all_families_tell_what_they_do, empty_database),
+        cmocka_unit_test_setup(lists_tell_which_end, empty_database),
+        cmocka_unit_test_setup(new_and_missing_keys_are_told_if_asked_for, empty_database),
+        cmocka_unit_test_setup(a_transaction_tells_when_it_is_over_and_only_then, empty_database),
+        cmocka_unit_test_setup(who_waits_for_an_element_tells_when_it_gets_it, empty_database),
+        cmocka_unit_test_setup(the_directive_takes_the_letters_of_redis, empty_database),
+        own_server_test(what_the_lease_refuses_is_not_told,
+                        "master-lease-mode block-write\nnotify-keyspace-events KEA"),
+        own_server_test(the_lease_tells_what_becomes_of_it, "master-lease-mode block-write"),
+    };
+    return RUN_WITH_SERVERS(tests, servers);
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of events, and what is told of each command. Uses: base, store/session,
+// server/{client,command,dispatch_internal,outbox,pubsub,server,transaction}.
+#include "server/key_events.h"
+
+#include "base/memory.h"
+#include "server/client.h"
+#include "server/dispatch_internal.h"
+#include "server/outbox.h"
+#include "server/server.h"
+#include "server/transaction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- Telling ---
+
+static uint32_t classes_of(const struct server *server) {
+    return (uint32_t)config_events(server->config, CONFIG_NOTIFY_KEYSPACE_EVENTS);
+}
+
+bool key_events_wanted(const struct server *server) {
+    return (classes_of(server) & (KEY_EVENT_KEYSPACE | KEY_EVENT_KEYEVENT)) != 0 &&
+           pubsub_in_use(server->pubsub);
+}
+
+static void send(struct command_context *context, const char *prefix, struct bytes name,
+                 struct bytes payload) {
+    struct buffer channel = {0};
+    buffer_append_text(&channel, prefix);
+    buffer_append(&channel, name);
+    const struct publication publication = {
+        .tells_of_data = true, .channel = buffer_bytes(&channel), .payload = payload};
+    if (context->client->in_exec)
+        outbox_put(&context->client->transaction->outbox, &publication);
+    else
+        (void)pubsub_publish(context->server, context->worker, &publication);
+    buffer_release(&channel);
+}
+
+static void tell(struct command_context *context, enum key_event_class event_class, const char *event,
+                 struct bytes key) {
+    uint32_t classes = classes_of(context->server);
+    struct bytes name = bytes_from_text(event);
+    if ((classes & (uint32_t)event_class) == 0)
+        return;
+    if ((classes & KEY_EVENT_KEYSPACE) != 0)
+        send(context, "__keyspace@0__:", key, name);
+    if ((classes & KEY_EVENT_KEYEVENT) != 0)
+        send(context, "__keyevent@0__:", name, key);
+}
+
+static void tell_del(struct command_context *context, struct bytes key) {
+    tell(context, KEY_EVENT_GENERIC, "del", key);
+}
+
+// --- What is told of which command ---
+
+// A key that has been changed.
+struct change {
+    struct bytes key;
+    bool exists; // after it
+};
+
+static struct change change_of(struct command_context *context, struct bytes key) {
+    return (struct change){.key = key,
+                           .exists = store_exists(context->session, key, context->now) == STORE_OK};
+}
+
+enum what_of_del { ALSO_DEL, ONLY_DEL };
+
+struct event_rule {
+    const char *command;
+    enum key_event_class event_class;
+    const char *event;
+    enum what_of_del what_of_del;
+    void (*special)(struct command_context *context, const struct change *change);
+};
+
+static bool is_argument(const struct command_context *context, size_t index, struct bytes text) {
+    return index < context->count && bytes_equal(context->arguments[index], text);
+}
+
+static bool is_word(const struct command_context *context, size_t index, const char *word) {
+    return index < context->count && bytes_equal_text_nocase(context->arguments[index], word);
+}
+
+static bool has_word(const struct command_context *context, size_t from, const char *word) {
+    for (size_t i = from; i < context->count; i++) {
+        if (is_word(context, i, word))
+            return true;
+    }
+    return false;
+}
+
+static bool has_time(const struct command_context *context, size_t from) {
+    return has_word(context, from, "EX") || has_word(context, from, "PX") ||
+           has_word(context, from, "EXAT") || has_word(context, from, "PXAT");
+}
+
+// Both at once, in Redis' order, when the new name's turn has come.
+static void tell_rename(struct command_context *context, const struct change *change) {
+    if (is_argument(context, 1, change->key))
+        return;
+    tell(context, KEY_EVENT_GENERIC, "rename_from", context->arguments[1]);
+    tell(context, KEY_EVENT_GENERIC, "rename_to", change->key);
+}
+
+// SETEX and PSETEX have a time and no option.
+static void tell_set(struct command_context *context, const struct change *change) {
+    if (!change->exists) {
+        tell_del(context, change->key);
+        return;
+    }
+    tell(context, KEY_EVENT_STRING, "set", change->key);
+    if (strcmp(context->command->original, "set") != 0 || has_time(context, 3))
+        tell(context, KEY_EVENT_GENERIC, "expire", change->key);
+}
+
+static void tell_getex(struct command_context *context, const struct change *change) {
+    if (!change->exists)
+        tell_del(context, change->key);
+    else
+        tell(context, KEY_EVENT_GENERIC, has_word(context, 2, "PERSIST") ? "persist" : "expire", change->key);
+}
+
+static void tell_taken(struct command_context *context, const struct change *change,
+                       enum key_event_class event_class, const char *event) {
+    tell(context, event_class, event, change->key);
+    if (!change->exists)
+        tell_del(context, change->key);
+}
+
+static void tell_list_pop(struct command_context *context, const struct change *change) {
+    bool is_left = has_word(context, 3, "LEFT") && !has_word(context, 3, "RIGHT");
+    tell_taken(context, change, KEY_EVENT_LIST, is_left ? "lpop" : "rpop");
+}
+
+static void tell_zset_pop(struct command_context *context, const struct change *change) {
+    bool is_least = has_word(context, 3, "MIN") && !has_word(context, 3, "MAX");
+    tell_taken(context, change, KEY_EVENT_SORTED_SET, is_least ? "zpopmin" : "zpopmax");
+}
+
+// Both at once, in Redis' order, when the destination's turn has come. Of RPOPLPUSH the ends go without
+// saying.
+static void tell_list_move(struct command_context *context, const struct change *change) {
+    bool says_ends = strstr(context->command->original, "push") == NULL;
+    bool to_left = !says_ends || is_word(context, 4, "LEFT");
+    bool from_left = says_ends && is_word(context, 3, "LEFT");
+    if (!is_argument(context, 2, change->key))
+        return;
+    tell(context, KEY_EVENT_LIST, to_left ? "lpush" : "rpush", change->key);
+    const struct change source = change_of(context, context->arguments[1]);
+    tell_taken(context, &source, KEY_EVENT_LIST, from_left ? "lpop" : "rpop");
+}
+
+static void tell_set_move(struct command_context *context, const struct change *change) {
+    if (is_argument(context, 1, change->key))
+        tell_taken(context, change, KEY_EVENT_SET, "srem");
+    else
+        tell(context, KEY_EVENT_SET, "sadd", change->key);
+}
+
+static void tell_zadd(struct command_context *context, const struct change *change) {
+    tell(context, KEY_EVENT_SORTED_SET, has_word(context, 2, "INCR") ? "zincr" : "zadd", change->key);
+}
+
+static const struct event_rule rules[] = {
+#define EVENT(name, class_name, event_name, del)                                                             \
+    {.command = (name), .event_class = KEY_EVENT_##class_name, .event = (event_name), .what_of_del = (del)},
+#define SPECIAL(name, function) {.command = (name), .special = (function)},
+#include "server/key_events.def"
+#undef EVENT
+#undef SPECIAL
+};
+
+static void tell_by_rule(struct command_context *context, const struct event_rule *rule,
+                         const struct change *change) {
+    if (rule->special != NULL)
+        rule->special(context, change);
+    else if (change->exists)
+        tell(context, rule->event_class, rule->event, change->key);
+    else if (rule->what_of_del == ALSO_DEL)
+        tell_taken(context, change, rule->event_class, rule->event);
+    else
+        tell_del(context, change->key);
+}
+
+struct key_events {
+    const struct event_rule **by_command; // by struct command's index; NULL: nothing is told
+};
+
+static const struct event_rule *find_rule(const struct command *command) {
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (strcmp(rules[i].command, command->original) == 0)
+            return &rules[i];
+    }
+    return NULL;
+}
+
+struct key_events *key_events_open(const struct command_table *commands) {
+    struct key_events *events = memory_allocate(sizeof(*events));
+    size_t count = command_table_count(commands);
+    events->by_command = memory_allocate_zeroed(count, sizeof(events->by_command[0]));
+    for (size_t i = 0; i < count; i++)
+        events->by_command[i] = find_rule(command_table_at(commands, i));
+    return events;
+}
+
+void key_events_close(struct key_events *events) {
+    if (events == NULL)
+        return;
+    free(events->by_command);
+    free(events);
+}
+
+// --- Around a command ---
+
+typedef void key_function(struct command_context *context, struct bytes key, void *argument);
+
+static void each_missing_key(struct command_context *context, key_function *function, void *argument) {
+    struct key_list keys = {0};
+    dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
+    for (size_t i = 0; i < keys.count; i++) {
+        if (store_exists(context->session, keys.keys[i], context->now) == STORE_NOT_FOUND)
+            function(context, keys.keys[i], argument);
+    }
+    key_list_release(&keys);
+}
+
+static void note_missing(struct command_context *context, struct bytes key, void *argument) {
+    (void)context;
+    struct buffer *missing = argument;
+    buffer_append(missing, (struct bytes){(const char *)&key.length, sizeof(key.length)});
+    buffer_append(missing, key);
+}
+
+static bool was_missing(const struct buffer *missing, struct bytes key) {
+    for (size_t at = 0; at < missing->length;) {
+        size_t length = 0;
+        memcpy(&length, missing->data + at, sizeof(length));
+        at += sizeof(length);
+        if (bytes_equal((struct bytes){missing->data + at, length}, key))
+            return true;
+        at += length;
+    }
+    return false;
+}
+
+void key_events_begin(struct command_context *context, struct key_events_before *before) {
+    *before = (struct key_events_before){0};
+    if (key_events_wanted(context->server) && (classes_of(context->server) & KEY_EVENT_NEW) != 0)
+        each_missing_key(context, note_missing, &before->missing);
+}
+
+struct telling {
+    struct command_context *context;
+    const struct key_events_before *before;
+    const struct event_rule *rule;
+    struct bytes told[2]; // a collection's key can be staged before and after another one's
+    size_t told_count;
+};
+
+static bool was_told(struct telling *telling, struct bytes key) {
+    size_t most = sizeof(telling->told) / sizeof(telling->told[0]);
+    for (size_t i = 0; i < telling->told_count && i < most; i++) {
+        if (bytes_equal(telling->told[i], key))
+            return true;
+    }
+    telling->told[telling->told_count++ % most] = key;
+    return false;
+}
+
+static void tell_of_key(void *argument, struct bytes key, bool all) {
+    struct telling *telling = argument;
+    struct command_context *context = telling->context;
+    if (all || was_told(telling, key))
+        return;
+    const struct change change = change_of(context, key);
+    if (change.exists && was_missing(&telling->before->missing, key))
+        tell(context, KEY_EVENT_NEW, "new", key);
+    tell_by_rule(context, telling->rule, &change);
+}
+
+void key_events_tell(struct command_context *context, struct key_events_before *before) {
+    struct telling telling = {.context = context,
+                              .before = before,
+                              .rule = context->server->key_events->by_command[context->command->index]};
+    if (telling.rule != NULL && key_events_wanted(context->server))
+        session_each_staged_key(context->session, tell_of_key, &telling);
+    key_events_drop(before);
+}
+
+void key_events_drop(struct key_events_before *before) {
+    buffer_release(&before->missing);
+}
+
+static void tell_miss(struct command_context *context, struct bytes key, void *argument) {
+    (void)argument;
+    tell(context, KEY_EVENT_MISS, "keymiss", key);
+}
+
+void key_events_tell_misses(struct command_context *context) {
+    if ((context->command->flags & COMMAND_READONLY) != 0 && key_events_wanted(context->server) &&
+        (classes_of(context->server) & KEY_EVENT_MISS) != 0)
+        each_missing_key(context, tell_miss, NULL);
+}
