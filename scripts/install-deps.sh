@@ -3,18 +3,34 @@
 #
 # Installs the Debian 12 packages that building, testing and running kvfence need, and nothing when all are
 # there. Needs root only if a package is missing.
+#
+#   install-deps.sh [--test-kernel]
+#
+#   --test-kernel   also what `make test-kernel` needs: an emulator, and apt's lists, from which it downloads the
+#                   kernel, Debian's linux-image-amd64, into the build directory
 set -euo pipefail
 
 build=(gcc make pkg-config libc6-dev libbpf-dev libevent-dev libjemalloc-dev librocksdb-dev uthash-dev)
 bpf=(clang llvm bpftool)
 check=(clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck)
 tests=(iproute2 libcmocka-dev libhiredis-dev linux-perf procps python3 redis-server redis-tools)
+test_kernel=(qemu-system-x86 cpio)
 packages=("${build[@]}" "${bpf[@]}" "${check[@]}" "${tests[@]}")
 
 fail() {
     echo "install-deps: $*" >&2
     exit 1
 }
+
+wants_kernel=no
+case ${1:-} in
+    '') ;;
+    --test-kernel) wants_kernel=yes packages+=("${test_kernel[@]}") ;;
+    *) fail "unknown option '$1': there is only --test-kernel" ;;
+esac
+
+# True if apt knows a kernel that can be downloaded.
+knows_kernel() { [[ -n $(apt-cache depends linux-image-amd64 2>/dev/null) ]]; }
 
 missing_packages() {
     local installed package
@@ -26,8 +42,12 @@ missing_packages() {
 
 command -v dpkg-query >/dev/null || fail "this is not a Debian system; needed are: ${packages[*]}"
 mapfile -t missing < <(missing_packages)
-((${#missing[@]} > 0)) || exit 0
-((EUID == 0)) || fail "run as root (sudo) to install: ${missing[*]}"
+task="install ${missing[*]}"
+if ((${#missing[@]} == 0)); then
+    [[ $wants_kernel == yes ]] && ! knows_kernel || exit 0
+    task='update the lists of packages'
+fi
+((EUID == 0)) || fail "run as root (sudo) to $task"
 
 log=$(mktemp)
 policy=/usr/sbin/policy-rc.d
@@ -52,8 +72,9 @@ apt() {
     }
 }
 
-echo "installing ${missing[*]}"
+echo "going to $task"
 apt update
+((${#missing[@]} > 0)) || exit 0
 apt install --no-install-recommends "${missing[@]}"
 
 # ... nor when the machine boots.

@@ -97,10 +97,13 @@ static void read_answers(struct storm *storm, struct connection *connection, int
 static void rage(struct storm *storm, long long writes_a_second, int64_t duration_ns) {
     const struct timespec pause = {.tv_nsec = MILLISECOND_NS};
     int64_t begin = clock_ns(CLOCK_MONOTONIC), now = begin;
+    size_t next = 0;
     for (; now - begin < duration_ns; now = clock_ns(CLOCK_MONOTONIC)) {
         long long due = writes_a_second * (now - begin) / SECOND_NS;
-        while (storm->wanted < due)
-            send_write(storm, &storm->all[(size_t)storm->wanted % storm->connections], now);
+        while (storm->wanted < due) {
+            send_write(storm, &storm->all[next], now);
+            next = next + 1 < storm->connections ? next + 1 : 0;
+        }
         (void)nanosleep(&pause, NULL);
         for (size_t i = 0; i < storm->connections; i++)
             read_answers(storm, &storm->all[i], now);

@@ -23,7 +23,7 @@ fail() {
 debian_kernel() {
     local package folder=$build/debian-kernel
     package=$(apt-cache depends linux-image-amd64 | awk '/Depends:/ { print $2; exit }')
-    [[ -n $package ]] || fail "apt knows no linux-image-amd64: run apt-get update, or set KERNEL=/path/to/vmlinuz"
+    [[ -n $package ]] || fail "apt knows no linux-image-amd64: run scripts/install-deps.sh --test-kernel, or set KERNEL=/path/to/vmlinuz"
     if [[ ! -e $folder/boot/vmlinuz-${package#linux-image-} ]]; then
         mkdir -p "$folder"
         (cd "$work" && apt-get -qq download "$package" >&2) || fail "$package cannot be downloaded"
@@ -70,8 +70,8 @@ add() {
     cp -L "$1" "$work/root$2"
 }
 
-command -v qemu-system-x86_64 >/dev/null || fail "needs qemu: apt-get install --no-install-recommends qemu-system-x86 cpio"
-command -v cpio >/dev/null || fail "needs cpio: apt-get install cpio"
+command -v qemu-system-x86_64 >/dev/null || fail "needs qemu: scripts/install-deps.sh --test-kernel"
+command -v cpio >/dev/null || fail "needs cpio: scripts/install-deps.sh --test-kernel"
 kernel=${KERNEL:-$(debian_kernel)}
 
 mkdir -p "$work"/root/{proc,sys,tmp,dev}
