@@ -154,7 +154,7 @@ $(BUILD)/tests/bench/write_storm: $(BUILD)/tests/bench/write_storm.o $(BUILD)/li
 	$(link)
 
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
-	$(link) $(LDLIBS)
+	$(link) -lhiredis $(LDLIBS)
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o \
 		$(BUILD)/tests/libfence.a $(BUILD)/libkvfence.a $(BUILD)/linker.txt
@@ -291,7 +291,9 @@ fuzz-keep-here: $(fuzzers)
 
 .PHONY: bench
 bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script of tests/bench, one after the other
-	@for program in $(bench_programs); do printf '== %s\n' $$program; $$program; done
+	@for program in $(bench_programs); do \
+		printf '== %s\n' $$program; KVFENCED=$(abspath $(BUILD)/kvfenced) $$program; \
+	done
 	@for script in $(sort $(wildcard tests/bench/*.sh)); do \
 		printf '== %s\n' $$script; KVFENCED=$(abspath $(BUILD)/kvfenced) bash $$script; \
 	done
@@ -346,7 +348,7 @@ check-cppcheck:
 
 .PHONY: check-shell
 check-shell:
-	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh tests/bench/fence/*.sh)
+	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 .PHONY: format
 format: ## formats every source file in place

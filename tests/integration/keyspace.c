@@ -40,14 +40,18 @@ static void append_bulk(struct buffer *out, const redisReply *bulk) {
     buffer_append(out, (struct bytes){.data = bulk->str, .length = bulk->len});
 }
 
+static const char *reader_of(const char *type) {
+    for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+        if (strcmp(readers[i].type, type) == 0)
+            return readers[i].command;
+    }
+    fail_msg("a key of type %s, which cannot be read", type);
+    return NULL;
+}
+
 static void append_content(redisContext *connection, struct buffer *out, const redisReply *key,
                            const char *type) {
-    size_t at = 0;
-    while (at < sizeof(readers) / sizeof(readers[0]) && strcmp(readers[at].type, type) != 0)
-        at++;
-    if (at == sizeof(readers) / sizeof(readers[0]))
-        fail_msg("a key of type %s, which cannot be read", type);
-    redisReply *content = ask(connection, readers[at].command, key);
+    redisReply *content = ask(connection, reader_of(type), key);
     if (content->type != REDIS_REPLY_ARRAY)
         append_bulk(out, content);
     for (size_t i = 0; i < content->elements; i++)

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How long commands on hashes, lists, sets and sorted sets take, by the size of the collection: 100 to a
+// million elements (BENCH_SIZE_MAX). A command whose time does not depend on the size has a flat row. The
+// commands go in small pipelines from one client, so that a row tells the server's work and not the
+// network's. Starts the server that KVFENCED names, build/kvfenced by default. Uses: hiredis.
+#include <hiredis/hiredis.h>
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SIZES = 5, FIRST_SIZE = 100, PIPELINE = 20, AT_ONCE = 100, SPAN = 100, RUN_MS = 200 };
+
+// Moving and popping come last: what they leave behind until it is compacted slows walks that pass it.
+// Formats are handed a size, a number below it and that number plus SPAN - 1. What changes the size is
+// undone.
+static const struct row {
+    const char *title, *command, *undo, *published;
+} rows[] = {
+    {"HGET", "HGET hash:%lld %lld", NULL, "O(1)"},
+    {"HSET", "HSET hash:%lld %lld value", NULL, "O(1)"},
+    {"LPUSH, LPOP", "LPUSH list:%lld %lld", "LPOP list:%lld", "O(1)"},
+    {"LINDEX", "LINDEX list:%lld %lld", NULL, "O(1), Redis O(N)"},
+    {"LRANGE of 100", "LRANGE list:%lld %lld %lld", NULL, "O(M), Redis O(S+M)"},
+    {"SADD, SREM", "SADD set:%lld new:%lld", "SREM set:%lld new:%lld", "O(1)"},
+    {"SISMEMBER", "SISMEMBER set:%lld %lld", NULL, "O(1)"},
+    {"ZSCORE", "ZSCORE zset:%lld %lld", NULL, "O(1)"},
+    {"ZRANGE of the first 100", "ZRANGE zset:%lld 0 99", NULL, "O(log(N)+M)"},
+    {"ZRANGE of 100 anywhere", "ZRANGE zset:%lld %lld %lld", NULL, "O(R+M), Redis O(log(N)+M)"},
+    {"ZRANGEBYSCORE of 100", "ZRANGEBYSCORE zset:%lld %lld %lld", NULL, "O(log(N)+M)"},
+    {"ZADD", "ZADD zset:%lld %lld member", NULL, "O(log(N))"},
+    {"ZPOPMIN, ZADD", "ZPOPMIN zset:%lld", "ZADD zset:%lld 0 0", "O(log(N))"},
+};
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static const char *const types[] = {"hash", "list", "set", "zset"};
+enum { TYPES = sizeof(types) / sizeof(types[0]) };
+
+static double now_us(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+_Noreturn static void give_up(const char *what, const char *why) {
+    (void)fprintf(stderr, "%s: %s\n", what, why);
+    exit(1);
+}
+
+// --- The server ---
+
+static pid_t server;
+static char directory[] = "/tmp/kvfence-bench-XXXXXX";
+
+static void stop_server(void) {
+    char command[64];
+    (void)kill(server, SIGTERM);
+    (void)waitpid(server, NULL, 0);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", directory);
+    if (system(command) != 0)
+        (void)fprintf(stderr, "%s could not be removed\n", directory);
+}
+
+static int free_port(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        give_up("port", "none is free");
+    (void)close(fd);
+    return ntohs(address.sin_port);
+}
+
+static redisContext *start_server(void) {
+    const char *program = getenv("KVFENCED") != NULL ? getenv("KVFENCED") : "build/kvfenced";
+    char port[16];
+    char log[64];
+    if (mkdtemp(directory) == NULL)
+        give_up(directory, "cannot be made");
+    (void)snprintf(port, sizeof(port), "%d", free_port());
+    (void)snprintf(log, sizeof(log), "%s/log", directory);
+    server = fork();
+    if (server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (freopen(log, "w", stdout) != NULL)
+            (void)execl(program, program, "-c", "/dev/null", "--port", port, "--bind", "127.0.0.1", "--dir",
+                        directory, "--log-dir", "stdout", (char *)NULL);
+        _exit(127);
+    }
+    (void)atexit(stop_server);
+    for (int i = 0; i < 400; i++) {
+        redisContext *client = redisConnect("127.0.0.1", atoi(port));
+        if (client != NULL && client->err == 0)
+            return client;
+        redisFree(client);
+        (void)usleep(25000);
+    }
+    give_up(program, "does not answer");
+}
+
+// --- Commands ---
+
+static void take_replies(redisContext *client, int count) {
+    for (int i = 0; i < count; i++) {
+        redisReply *reply = NULL;
+        if (redisGetReply(client, (void **)&reply) != REDIS_OK)
+            give_up("connection", client->errstr);
+        if (reply->type == REDIS_REPLY_ERROR)
+            give_up("reply", reply->str);
+        freeReplyObject(reply);
+    }
+}
+
+// One command that adds the elements from `first` on, AT_ONCE of them.
+static void append_fill(redisContext *client, size_t type, long long size, long long first) {
+    static const char *const commands[TYPES] = {"HSET", "RPUSH", "SADD", "ZADD"};
+    char words[2 + 2 * AT_ONCE][24];
+    const char *arguments[2 + 2 * AT_ONCE];
+    int count = 0;
+    (void)snprintf(words[count++], sizeof(words[0]), "%s", commands[type]);
+    (void)snprintf(words[count++], sizeof(words[0]), "%s:%lld", types[type], size);
+    for (long long i = first; i < first + AT_ONCE; i++) {
+        (void)snprintf(words[count++], sizeof(words[0]), "%lld", i);
+        if (type == 0 || type == TYPES - 1) // a field's value, or the member of a score
+            (void)snprintf(words[count++], sizeof(words[0]), "%lld", i);
+    }
+    for (int i = 0; i < count; i++)
+        arguments[i] = words[i];
+    (void)redisAppendCommandArgv(client, count, arguments, NULL);
+}
+
+static void fill(redisContext *client, long long size) {
+    for (size_t type = 0; type < TYPES; type++) {
+        int waiting = 0;
+        for (long long first = 0; first < size; first += AT_ONCE) {
+            append_fill(client, type, size, first);
+            if (++waiting == PIPELINE) {
+                take_replies(client, waiting);
+                waiting = 0;
+            }
+        }
+        take_replies(client, waiting);
+    }
+}
+
+static int append_row(redisContext *client, const struct row *row, long long size, unsigned *seed) {
+    long long span = strstr(row->title, "100") != NULL ? SPAN : 1;
+    long long at = (long long)rand_r(seed) % (size - span + 1);
+    (void)redisAppendCommand(client, row->command, size, at, at + SPAN - 1);
+    if (row->undo == NULL)
+        return 1;
+    (void)redisAppendCommand(client, row->undo, size, at);
+    return 2;
+}
+
+// Microseconds a command.
+static double measure(redisContext *client, const struct row *row, long long size) {
+    unsigned seed = 1;
+    double begun = now_us();
+    double spent = 0;
+    double commands = 0;
+    for (; spent < RUN_MS * 1e3; spent = now_us() - begun) {
+        int count = 0;
+        for (int i = 0; i < PIPELINE; i++)
+            count += append_row(client, row, size, &seed);
+        take_replies(client, count);
+        commands += count;
+    }
+    return spent / commands;
+}
+
+static double measure_delete(redisContext *client, const char *type, long long size) {
+    double begun = now_us();
+    (void)redisAppendCommand(client, "DEL %s:%lld", type, size);
+    take_replies(client, 1);
+    return now_us() - begun;
+}
+
+static void print_row(const char *title, const double *times, int count, const char *published) {
+    (void)printf("%-26s", title);
+    for (int i = 0; i < count; i++)
+        (void)printf(" %9.1f", times[i]);
+    (void)printf("   x%-6.1f %s\n", times[count - 1] / times[0], published);
+}
+
+int main(void) {
+    static double times[ROWS + TYPES][SIZES];
+    const char *given = getenv("BENCH_SIZE_MAX");
+    long long most = given != NULL ? strtoll(given, NULL, 10) : 1000000;
+    redisContext *client = start_server();
+    int count = 0;
+    (void)printf("%-26s", "microseconds a command");
+    for (long long size = FIRST_SIZE; count < SIZES && size <= most; size *= 10, count++) {
+        (void)printf(" %9lld", size);
+        fill(client, size);
+        for (size_t i = 0; i < ROWS; i++)
+            times[i][count] = measure(client, &rows[i], size);
+        for (size_t i = 0; i < TYPES; i++)
+            times[ROWS + i][count] = measure_delete(client, types[i], size);
+    }
+    (void)printf("   growth  published\n");
+    for (size_t i = 0; i < ROWS && count != 0; i++)
+        print_row(rows[i].title, times[i], count, rows[i].published);
+    for (size_t i = 0; i < TYPES && count != 0; i++) {
+        char title[32];
+        (void)snprintf(title, sizeof(title), "DEL of a %s", types[i]);
+        print_row(title, times[ROWS + i], count, "O(1), Redis O(N)");
+    }
+    redisFree(client);
+    return 0;
+}
