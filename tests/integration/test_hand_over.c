@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The moment in which a slot passes from one node to the other, with a destination that the test plays
+// itself: its answer is lost, or late, or it refuses, or the source's lease runs out right then.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster_client.h"
+#include "lease_client.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// {bar} is in slot 5061.
+#define SLOT "5061"
+
+enum { WORDS_MAX = 64, WORD_SIZE = 128 };
+
+// What it does when it is told to take the slots over, and what it says when it is told to give them up.
+enum at_take_over { SAY_OK, SAY_NO, HANG_UP, HANG_UP_FOR_GOOD, RUN_OUT_OF_LEASE };
+enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, KNOWS_NOTHING };
+
+struct destination_double {
+    int listener, port;
+    pthread_t thread;
+    enum at_take_over at_take_over;
+    _Atomic int at_give_up;
+    atomic_bool refuses_connections, stop;
+    atomic_int takings, givings; // how often it was told to take over, to give up
+    redisContext *source;        // whose lease ends
+};
+
+struct play {
+    struct test_server source;
+    redisContext *client;
+    struct destination_double destination;
+};
+
+// --- The destination ---
+
+static bool read_words(FILE *in, char words[WORDS_MAX][WORD_SIZE], int *count) {
+    char line[64];
+    if (fgets(line, sizeof(line), in) == NULL || line[0] != '*')
+        return false;
+    *count = (int)strtol(line + 1, NULL, 10);
+    for (int i = 0; i < *count; i++) {
+        if (i >= WORDS_MAX || fgets(line, sizeof(line), in) == NULL || line[0] != '$')
+            return false;
+        size_t length = (size_t)strtol(line + 1, NULL, 10);
+        if (length >= WORD_SIZE || fread(words[i], 1, length, in) != length ||
+            fgets(line, sizeof(line), in) == NULL)
+            return false;
+        words[i][length] = '\0';
+    }
+    return true;
+}
+
+static bool say(int fd, const char *text) {
+    return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+static bool take_over(struct destination_double *actor, int fd) {
+    atomic_fetch_add(&actor->takings, 1);
+    switch (actor->at_take_over) {
+    case SAY_NO:
+        return say(fd, "-ERR no\r\n");
+    case HANG_UP_FOR_GOOD:
+        atomic_store(&actor->refuses_connections, true);
+        return false;
+    case HANG_UP:
+        return false;
+    case RUN_OUT_OF_LEASE:
+        lease_grant(actor->source, 1, 1);
+        await_expirations(actor->source, 1);
+        return say(fd, "+OK\r\n");
+    default:
+        return say(fd, "+OK\r\n");
+    }
+}
+
+static bool give_up(struct destination_double *actor, int fd) {
+    atomic_fetch_add(&actor->givings, 1);
+    return say(fd, atomic_load(&actor->at_give_up) == GIVE_UP ? "+OK\r\n" : "-ERR no\r\n");
+}
+
+static bool inform(struct destination_double *actor, int fd) {
+    static const char imported[] =
+        "cluster_state:ok\r\nimporting_slot(s): " SLOT "\r\nimport_state: success\r\n";
+    char text[256];
+    const char *info = atomic_load(&actor->at_give_up) == HAS_TAKEN_OVER ? imported : "cluster_state:ok\r\n";
+    (void)snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(info), info);
+    return say(fd, text);
+}
+
+static bool answer(struct destination_double *actor, int fd, char words[WORDS_MAX][WORD_SIZE]) {
+    bool is_cluster = strcasecmp(words[0], "cluster") == 0;
+    if (is_cluster && strcasecmp(words[1], "info") == 0)
+        return inform(actor, fd);
+    if (is_cluster && strcasecmp(words[1], "import") == 0 && strcmp(words[3], "1") == 0)
+        return take_over(actor, fd);
+    if (is_cluster && strcasecmp(words[1], "import") == 0 && strcmp(words[3], "2") == 0)
+        return give_up(actor, fd);
+    return say(fd, "+OK\r\n");
+}
+
+static void serve_link(struct destination_double *actor, int fd) {
+    static char words[WORDS_MAX][WORD_SIZE];
+    int count = 0;
+    FILE *in = fdopen(fd, "r");
+    assert_non_null(in);
+    while (read_words(in, words, &count) && answer(actor, fd, words))
+        continue;
+    (void)fclose(in);
+}
+
+static void *serve(void *argument) {
+    struct destination_double *actor = argument;
+    struct pollfd poll_fd = {.fd = actor->listener, .events = POLLIN};
+    while (!atomic_load(&actor->stop)) {
+        if (poll(&poll_fd, 1, 20) <= 0)
+            continue;
+        int fd = accept(actor->listener, NULL, NULL);
+        if (fd >= 0 && atomic_load(&actor->refuses_connections))
+            (void)close(fd);
+        else if (fd >= 0)
+            serve_link(actor, fd);
+    }
+    return NULL;
+}
+
+static void destination_begin(struct destination_double *actor) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    actor->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(actor->listener, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(actor->listener, 8), 0);
+    assert_int_equal(getsockname(actor->listener, (struct sockaddr *)&address, &length), 0);
+    actor->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&actor->thread, NULL, serve, actor), 0);
+}
+
+// --- The source ---
+
+static void set_topology(struct play *play, int version) {
+    char text[256];
+    (void)snprintf(text, sizeof(text),
+                   ID_A " 127.0.0.1 %d master - 0-8191\n" ID_B " 127.0.0.1 %d master - 8192-16383\n",
+                   play->source.port, play->destination.port);
+    expect_set_nodes(play->client, text, version);
+}
+
+static int open_play(void **state) {
+    static struct play play;
+    memset(&play, 0, sizeof(play));
+    destination_begin(&play.destination);
+    server_start(&play.source, "cluster-enabled yes\n");
+    play.client = server_connect(&play.source);
+    play.destination.source = server_connect(&play.source);
+    expect_text(play.client, "OK", "CLUSTERX SETNODEID %s", ID_A);
+    set_topology(&play, 1);
+    expect_text(play.client, "OK", "SET {bar} 1");
+    *state = &play;
+    return 0;
+}
+
+static int close_play(void **state) {
+    struct play *play = *state;
+    redisFree(play->client);
+    redisFree(play->destination.source);
+    server_discard(&play->source); // its end is the links' end
+    atomic_store(&play->destination.stop, true);
+    (void)pthread_join(play->destination.thread, NULL);
+    (void)close(play->destination.listener);
+    return 0;
+}
+
+struct awaited {
+    redisContext *client;
+    const char *text;
+};
+
+static bool says(void *context) {
+    const struct awaited *awaited = context;
+    redisReply *reply = command(awaited->client, "CLUSTER INFO");
+    bool has = strstr(reply->str, awaited->text) != NULL;
+    freeReplyObject(reply);
+    return has;
+}
+
+static void await_state(struct play *play, const char *state) {
+    struct awaited awaited = {play->client, state};
+    wait_until(says, &awaited, 60, state);
+}
+
+static bool was_told(void *context) {
+    return atomic_load((atomic_int *)context) != 0;
+}
+
+static void migrate(struct play *play, enum at_take_over at_take_over, enum at_give_up at_give_up) {
+    play->destination.at_take_over = at_take_over;
+    atomic_store(&play->destination.at_give_up, (int)at_give_up);
+    expect_text(play->client, "OK", "CLUSTERX MIGRATE " SLOT " %s", ID_B);
+    wait_until(was_told, &play->destination.takings, 60, "the destination is told to take over");
+}
+
+static void expect_own(struct play *play) {
+    expect_text(play->client, "1", "GET {bar}");
+    expect_text(play->client, "OK", "SET {bar} 1");
+}
+
+static void expect_in_doubt(struct play *play) {
+    expect_text(play->client, "1", "GET {bar}");
+    expect_error(play->client, "TRYAGAIN", "SET {bar} 2");
+    expect_text(play->client, "OK", "SET b other-slots-go-on");
+    assert_true(says(&(struct awaited){play->client, "migrating_state: start\r\n"}));
+    expect_error(play->client, "ERR Can't reset cluster while migrating slot", "CLUSTER RESET");
+}
+
+// --- Tests ---
+
+static void a_destination_that_refuses_gets_nothing(void **state) {
+    struct play *play = *state;
+    migrate(play, SAY_NO, GIVE_UP);
+    await_state(play, "migrating_state: fail\r\n");
+    expect_own(play);
+}
+
+static void a_lost_answer_keeps_writes_waiting_until_the_truth_is_known(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, HAS_TAKEN_OVER);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+    expect_error(play->client, "MOVED " SLOT, "GET {bar}");
+}
+
+static void a_destination_that_gives_up_leaves_the_slot_here(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, GIVE_UP);
+    await_state(play, "migrating_state: fail\r\n");
+    expect_own(play);
+}
+
+static void a_destination_that_has_forgotten_leaves_the_slot_here(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, KNOWS_NOTHING);
+    await_state(play, "migrating_state: fail\r\n");
+    expect_own(play);
+}
+
+static void what_is_in_doubt_outlives_a_restart(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP_FOR_GOOD, HAS_TAKEN_OVER);
+    expect_in_doubt(play);
+    server_kill(&play->source);
+    redisFree(play->destination.source);
+    redisFree(play->client);
+    server_restart(&play->source);
+    play->client = server_connect(&play->source);
+    play->destination.source = server_connect(&play->source);
+    expect_in_doubt(play);
+    atomic_store(&play->destination.refuses_connections, false);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+}
+
+static void an_operator_can_end_the_doubt(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP_FOR_GOOD, HAS_TAKEN_OVER);
+    expect_in_doubt(play);
+    expect_text(play->client, "OK", "CLUSTERX SETSLOT " SLOT " NODE %s 2", ID_A);
+    expect_own(play);
+}
+
+// While it is fenced it sends nobody there, as its place may have been taken meanwhile.
+static void a_lease_that_ends_at_the_hand_over_keeps_clients_here(void **state) {
+    struct play *play = *state;
+    expect_text(play->client, "OK", "CONFIG SET master-lease-mode block-write");
+    lease_grant(play->client, 1, 60000);
+    migrate(play, RUN_OUT_OF_LEASE, HAS_TAKEN_OVER);
+    server_wait_log(&play->source, "it is not known whether the other node has taken them over");
+    expect_text(play->client, "1", "GET {bar}");
+    expect_error(play->client, "TRYAGAIN", "SET {bar} 2");
+    assert_int_equal(atomic_load(&play->destination.givings), 0);
+    lease_grant(play->client, 1, 60000);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+}
+
+// The destination forgets what it has imported when another topology comes; so clients wait for the right
+// one.
+static void a_topology_that_does_not_know_of_the_move_is_waited_out(void **state) {
+    struct play *play = *state;
+    migrate(play, SAY_OK, GIVE_UP);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "GET {bar}");
+    set_topology(play, 2);
+    expect_error(play->client, "TRYAGAIN", "GET {bar}");
+    expect_error(play->client, "TRYAGAIN", "SET {bar} 2");
+    await_state(play, "migrating_state: success\r\n"); // so that the controller learns of it
+    expect_text(play->client, "OK", "CLUSTERX SETSLOT " SLOT " NODE %s 3", ID_B);
+    expect_error(play->client, "MOVED " SLOT, "GET {bar}");
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, open_play, close_play)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(a_destination_that_refuses_gets_nothing),
+        CASE(a_lost_answer_keeps_writes_waiting_until_the_truth_is_known),
+        CASE(a_destination_that_gives_up_leaves_the_slot_here),
+        CASE(a_destination_that_has_forgotten_leaves_the_slot_here),
+        CASE(what_is_in_doubt_outlives_a_restart),
+        CASE(an_operator_can_end_the_doubt),
+        CASE(a_lease_that_ends_at_the_hand_over_keeps_clients_here),
+        CASE(a_topology_that_does_not_know_of_the_move_is_waited_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
