@@ -229,7 +229,7 @@ static void what_cannot_be_moved_is_left_for_the_next_one(void **state) {
     await_waiters(client, 2);
     expect_reply(client, "OK", "SET string v");
     expect_reply(client, "1", "RPUSH q e");
-    expect_next_text(other, WRONG_TYPE + 1);
+    expect_next_text(other, &WRONG_TYPE[1]);
     expect_next_pair(next, "q", "e");
     redisFree(next);
 }

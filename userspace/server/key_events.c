@@ -25,13 +25,13 @@ bool key_events_wanted(const struct server *server) {
            pubsub_in_use(server->pubsub);
 }
 
-static void send(struct command_context *context, const char *prefix, struct bytes name,
-                 struct bytes payload) {
+static void send(struct command_context *context, const char *prefix, struct bytes behind,
+                 struct bytes text) {
     struct buffer channel = {0};
     buffer_append_text(&channel, prefix);
-    buffer_append(&channel, name);
+    buffer_append(&channel, behind);
     const struct publication publication = {
-        .tells_of_data = true, .channel = buffer_bytes(&channel), .payload = payload};
+        .tells_of_data = true, .channel = buffer_bytes(&channel), .payload = text};
     if (context->client->in_exec)
         outbox_put(&context->client->transaction->outbox, &publication);
     else

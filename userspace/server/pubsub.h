@@ -47,7 +47,7 @@ struct message {
     struct bytes channel, payload;
 };
 void message_hold(struct message *message);
-void message_let_go(void *message);
+void message_let_go(void *argument); // a message
 
 // Sends a message to all subscribers. `from` is the worker on whose thread this is called, whose clients get
 // it at once; NULL: another thread. Returns how many clients it is meant for, one that gets it twice counted
