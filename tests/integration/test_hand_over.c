@@ -120,8 +120,9 @@ static void serve_link(struct destination_double *actor, int fd) {
     int count = 0;
     FILE *in = fdopen(fd, "r");
     assert_non_null(in);
-    while (read_words(in, words, &count) && answer(actor, fd, words))
-        continue;
+    bool goes_on = true;
+    while (goes_on && read_words(in, words, &count))
+        goes_on = answer(actor, fd, words);
     (void)fclose(in);
 }
 

@@ -93,6 +93,9 @@ static const struct write_sample samples[] = {
     {.command = "SREM set a"},
     {.command = "SUNIONSTORE other set other-set"},
     // Sorted sets
+    {.command = "BZMPOP 1 1 sorted MIN"},
+    {.command = "BZPOPMAX sorted 1"},
+    {.command = "BZPOPMIN sorted 1"},
     {.command = "ZADD sorted 4 d"},
     {.command = "ZDIFFSTORE other 2 sorted other-sorted"},
     {.command = "ZINCRBY sorted 1 a"},

@@ -74,7 +74,7 @@ static struct history history_of(const struct store_fixture *fixture) {
 
 static void a_store_begins_its_own_with_its_first_write_and_once_only(void **state) {
     (void)state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     assert_int_equal(history_of(&fixture).count, 0);
     assert_int_equal(store_fixture_set(fixture.sessions[0], "a", "1"), STORE_OK);
@@ -95,7 +95,7 @@ static void a_store_begins_its_own_with_its_first_write_and_once_only(void **sta
 
 static void a_write_that_is_refused_begins_nothing(void **state) {
     (void)state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     struct check_double check = {{"READONLY not now", NULL}, {0}};
     store_fixture_open(&fixture, &check);
     assert_int_equal(store_fixture_set(fixture.sessions[0], "a", "1"), STORE_REFUSED);
@@ -106,7 +106,7 @@ static void a_write_that_is_refused_begins_nothing(void **state) {
 
 static void the_oldest_writers_are_forgotten_in_the_end(void **state) {
     (void)state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     assert_int_equal(store_fixture_set(fixture.sessions[0], "a", "1"), STORE_OK);
     struct history first = history_of(&fixture);

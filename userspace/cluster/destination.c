@@ -286,7 +286,7 @@ static enum destination_result next_reply(struct destination *destination, struc
 enum destination_result destination_flush(struct destination *destination, struct buffer *text,
                                           char error[DESTINATION_ERROR_SIZE]) {
     enum destination_result result = DESTINATION_TOOK_ALL;
-    char ignored[DESTINATION_ERROR_SIZE];
+    char ignored[DESTINATION_ERROR_SIZE] = "";
     if (!send_all(destination, error))
         return DESTINATION_LOST;
     for (; destination->command_count != 0; destination->command_count--) {

@@ -21,7 +21,6 @@ enum {
 struct type_words {
     const char *add;
     const char *remove;
-    int words; // of an element
     void (*append)(struct destination *destination, struct bytes sub_key, struct bytes value);
 };
 
@@ -48,10 +47,10 @@ static void append_scored(struct destination *destination, struct bytes sub_key,
 }
 
 static const struct type_words type_words[VALUE_TYPE_COUNT] = {
-    [VALUE_HASH] = {"HSET", "HDEL", 2, append_field},
-    [VALUE_LIST] = {"RPUSH", NULL, 1, append_item},
-    [VALUE_SET] = {"SADD", "SREM", 1, append_member},
-    [VALUE_ZSET] = {"ZADD", "ZREM", 2, append_scored},
+    [VALUE_HASH] = {"HSET", "HDEL", append_field},
+    [VALUE_LIST] = {"RPUSH", NULL, append_item},
+    [VALUE_SET] = {"SADD", "SREM", append_member},
+    [VALUE_ZSET] = {"ZADD", "ZREM", append_scored},
 };
 
 // --- Sending ---

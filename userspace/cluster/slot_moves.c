@@ -24,6 +24,7 @@ static bool read_slot(struct bytes text, unsigned *slot) {
 }
 
 const char *slot_range_parse(struct bytes text, struct slot_range *range) {
+    *range = (struct slot_range){0};
     const char *dash = text.length == 0 ? NULL : memchr(text.data, '-', text.length);
     if (dash == NULL) {
         bool right = read_slot(text, &range->first);

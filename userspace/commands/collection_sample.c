@@ -109,7 +109,7 @@ enum { DRAWS_AT_ONCE = 1024 };
 static enum store_status draw_some(const struct collection *collection, size_t count,
                                    sample_function *function, void *context) {
     struct draw draws[DRAWS_AT_ONCE];
-    struct draw *in_order[DRAWS_AT_ONCE];
+    struct draw *in_order[DRAWS_AT_ONCE] = {NULL};
     struct buffer elements = {0};
     for (size_t i = 0; i < count; i++) {
         draws[i] = (struct draw){.rank = random_below(collection->metadata.size)};
