@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,10 +16,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { SIZES = 5, FIRST_SIZE = 100, PIPELINE = 20, AT_ONCE = 100, SPAN = 100, RUN_MS = 200 };
+enum {
+    SIZES = 5,
+    FIRST_SIZE = 100,
+    PIPELINE = 20,
+    AT_ONCE = 100,
+    SPAN = 100,
+    ROUNDS = 200,
+    LONGEST_US = 1000000
+};
 
 // Moving and popping come last: what they leave behind until it is compacted slows walks that pass it.
 // Formats are handed a size, a number below it and that number plus SPAN - 1. What changes the size is
@@ -45,12 +53,6 @@ enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 static const char *const types[] = {"hash", "list", "set", "zset"};
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
-static double now_us(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 _Noreturn static void give_up(const char *what, const char *why) {
     (void)fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
@@ -70,6 +72,43 @@ static void stop_server(void) {
         (void)fprintf(stderr, "%s could not be removed\n", directory);
 }
 
+// The time that one thread of the server has run, if it is a worker.
+static double worker_us(const char *thread) {
+    char path[320];
+    char text[64] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int)server, thread);
+    FILE *file = fopen(path, "re");
+    bool is_worker = file != NULL && fgets(text, sizeof(text), file) != NULL &&
+                     strncmp(text, "worker-", strlen("worker-")) == 0;
+    if (file != NULL)
+        (void)fclose(file);
+    if (!is_worker)
+        return 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)server, thread);
+    file = fopen(path, "re");
+    if (file == NULL || fgets(text, sizeof(text), file) == NULL)
+        text[0] = '\0';
+    if (file != NULL)
+        (void)fclose(file);
+    return strtod(text, NULL) / 1e3;
+}
+
+// Processor time of all workers, in microseconds.
+static double spent_us(void) {
+    char path[64];
+    double sum = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)server);
+    DIR *threads = opendir(path);
+    if (threads == NULL)
+        give_up(path, "cannot be read");
+    for (const struct dirent *entry = NULL; (entry = readdir(threads)) != NULL;) {
+        if (entry->d_name[0] != '.')
+            sum += worker_us(entry->d_name);
+    }
+    (void)closedir(threads);
+    return sum;
+}
+
 static int free_port(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
@@ -82,7 +121,8 @@ static int free_port(void) {
 }
 
 static redisContext *start_server(void) {
-    const char *program = getenv("KVFENCED") != NULL ? getenv("KVFENCED") : "build/kvfenced";
+    const char *given = getenv("KVFENCED");
+    const char *program = given != NULL ? given : "build/kvfenced";
     char port[16];
     char log[64];
     if (mkdtemp(directory) == NULL)
@@ -153,6 +193,31 @@ static void fill(redisContext *client, long long size) {
     }
 }
 
+// What INFO says of flushes and compactions that go on or are waited for.
+static long background_work(redisContext *client) {
+    static const char *const fields[] = {"\nnum_running_flushes", "\nmemtable_flush_pending",
+                                         "\ncompaction_pending", "\nnum_running_compactions"};
+    long sum = 0;
+    redisReply *reply = redisCommand(client, "INFO rocksdb");
+    if (reply == NULL || reply->str == NULL)
+        give_up("INFO", client->errstr);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        for (const char *at = reply->str; (at = strstr(at, fields[i])) != NULL; at++) {
+            const char *value = strchr(at, ':');
+            sum += value == NULL ? 0 : strtol(value + 1, NULL, 10);
+        }
+    }
+    freeReplyObject(reply);
+    return sum;
+}
+
+// What filling has left to be done would be measured too.
+static void await_quiet(redisContext *client) {
+    enum { STEP_US = 50000, SECONDS_MAX = 60 };
+    for (int waited = 0; background_work(client) != 0 && waited < SECONDS_MAX * 1000000; waited += STEP_US)
+        (void)usleep(STEP_US);
+}
+
 static int append_row(redisContext *client, const struct row *row, long long size, unsigned *seed) {
     long long span = strstr(row->title, "100") != NULL ? SPAN : 1;
     long long at = (long long)rand_r(seed) % (size - span + 1);
@@ -163,27 +228,26 @@ static int append_row(redisContext *client, const struct row *row, long long siz
     return 2;
 }
 
-// Microseconds a command.
+// Microseconds a command. A row is over when it has run often enough, or long enough.
 static double measure(redisContext *client, const struct row *row, long long size) {
     unsigned seed = 1;
-    double begun = now_us();
-    double spent = 0;
-    double commands = 0;
-    for (; spent < RUN_MS * 1e3; spent = now_us() - begun) {
+    int commands = 0;
+    double begun = spent_us();
+    for (int round = 0; round < ROUNDS && spent_us() - begun < LONGEST_US; round++) {
         int count = 0;
         for (int i = 0; i < PIPELINE; i++)
             count += append_row(client, row, size, &seed);
         take_replies(client, count);
         commands += count;
     }
-    return spent / commands;
+    return (spent_us() - begun) / commands;
 }
 
 static double measure_delete(redisContext *client, const char *type, long long size) {
-    double begun = now_us();
+    double begun = spent_us();
     (void)redisAppendCommand(client, "DEL %s:%lld", type, size);
     take_replies(client, 1);
-    return now_us() - begun;
+    return spent_us() - begun;
 }
 
 static void print_row(const char *title, const double *times, int count, const char *published) {
@@ -203,8 +267,11 @@ int main(void) {
     for (long long size = FIRST_SIZE; count < SIZES && size <= most; size *= 10, count++) {
         (void)printf(" %9lld", size);
         fill(client, size);
-        for (size_t i = 0; i < ROWS; i++)
+        await_quiet(client);
+        for (size_t i = 0; i < ROWS; i++) {
+            (void)measure(client, &rows[i], size); // brings what was compacted back into the cache
             times[i][count] = measure(client, &rows[i], size);
+        }
         for (size_t i = 0; i < TYPES; i++)
             times[ROWS + i][count] = measure_delete(client, types[i], size);
     }

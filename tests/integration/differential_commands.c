@@ -149,7 +149,8 @@ static const struct form forms[] = {
     {'z', "ZDIFFSTORE %k 2 %k %k", IN_ORDER},
     {'z', "ZINTERCARD {1 %k|2 %k %k} {|LIMIT %n}", IN_ORDER},
     {'z', "COPY %k %k REPLACE", IN_ORDER},
-    {'z', "SORT %k {BY nosort|DESC} {|LIMIT %x %n} {|GET #} {|STORE %k}", IN_ORDER},
+    {'z', "SORT %k {ALPHA|DESC} {|LIMIT %x %n} {|GET #} {|STORE %k}", IN_ORDER},
+    {'z', "SORT %k BY nosort", ANY_ORDER}, // the key may hold a set
 
     {'y', "ZADD %k {0 %f}+", IN_ORDER},
     {'y', "ZREM %k {%f}+", IN_ORDER},
@@ -180,8 +181,8 @@ static const char *const values[] = {"0",
 static const char *const integers[] = {
     "0",   "1", "-1", "5",  "-7", "100", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
     "1.5", "x", "",   "+1", "01"};
-static const char *const doubles[] = {"0",    "1",    "-1",  "0.5", "3.25", "-2.75", "1e3", "inf",
-                                      "-inf", "+inf", "nan", "x",   "",     "1e308", "-0",  "17179869184"};
+static const char *const doubles[] = {"0",    "1",    "-1",  "0.5", "3.25", "-2.75", "1e3",        "inf",
+                                      "-inf", "+inf", "nan", "x",   "",     "1e308", "17179869184"};
 static const char *const moments[] = {"4102444800000", "4102444800001", "32503680000000", "32503680000001"};
 static const char *const patterns[] = {"*", "a*", "?", "[a-c]", "x"};
 static const char *const lexical[] = {"-", "+", "[a", "(a", "[c", "(f", "[", "(", "a", "[longer"};

@@ -121,7 +121,9 @@ static void append_reply(struct buffer *out, const redisReply *reply, const stru
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         buffer_append_format(out, "%lld", reply->integer);
     } else if (reply->str != NULL) {
-        buffer_append(out, (struct bytes){reply->str, reply->len});
+        // A score of -0 is kept as 0, as Redis does in the small encoding of its sorted sets only.
+        bool is_minus_zero = strcmp(reply->str, "-0") == 0;
+        buffer_append(out, (struct bytes){is_minus_zero ? "0" : reply->str, is_minus_zero ? 1 : reply->len});
     }
 }
 

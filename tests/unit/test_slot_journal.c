@@ -95,6 +95,8 @@ static void elements_are_noted_under_their_key(void **state) {
     note_element(desk, FAMILY_DEFAULT, "foo", "a");
     slot_journal_take(desk->journal, &desk->changes);
     assert_int_equal(HASH_CNT(handle, desk->changes.keys), 1);
+    if (desk->changes.keys == NULL)
+        fail_msg("no key was noted");
     assert_int_equal(HASH_CNT(handle, desk->changes.keys->elements), 2);
     assert_int_equal(desk->changes.count, 3);
 }

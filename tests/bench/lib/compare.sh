@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # For scripts that measure this server against Debian's redis-server: starts servers and compares how many requests a
