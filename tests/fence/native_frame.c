@@ -8,17 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A copy of exactly its size, so that AddressSanitizer sees a read past the end.
-static void *exact_copy(const void *bytes, size_t length) {
-    void *copy = malloc(length);
+// Puts the IP header at a multiple of four bytes, as the kernel's drivers do: Ethernet's header has 14.
+enum { ALIGNMENT_GAP = 2 };
+
+// A copy that ends where its memory does, so that AddressSanitizer sees a read past the end.
+static unsigned char *exact_copy(const void *bytes, size_t length) {
+    unsigned char *copy = malloc(ALIGNMENT_GAP + length);
     if (copy == NULL)
         abort();
-    return memcpy(copy, bytes, length);
+    memcpy(copy + ALIGNMENT_GAP, bytes, length);
+    return copy;
 }
 
 bool native_frame(const void *frame, size_t length, uint16_t *port, struct native_scan *scan) {
     struct fence_packet packet = {0};
-    unsigned char *copy = exact_copy(frame, length);
+    unsigned char *memory = exact_copy(frame, length);
+    unsigned char *copy = memory + ALIGNMENT_GAP;
     bool found = fence_walk_frame(copy, copy + length, &packet) == FENCE_WALK_SEGMENT;
     size_t end = packet.end == 0 ? length : packet.end;
     found = found && end <= length && end > packet.payload;
@@ -26,6 +31,6 @@ bool native_frame(const void *frame, size_t length, uint16_t *port, struct nativ
         *port = packet.destination_port;
         *scan = native_scan(copy + packet.payload, end - packet.payload);
     }
-    free(copy);
+    free(memory);
     return found;
 }
