@@ -31,6 +31,19 @@ void buffer_append(struct buffer *buffer, struct bytes bytes) {
     buffer->length += bytes.length;
 }
 
+void buffer_append_counted(struct buffer *buffer, struct bytes bytes) {
+    buffer_append(buffer, (struct bytes){(const char *)&bytes.length, sizeof(bytes.length)});
+    buffer_append(buffer, bytes);
+}
+
+struct bytes bytes_take_counted(struct bytes *rest) {
+    size_t length = 0;
+    memcpy(&length, rest->data, sizeof(length));
+    struct bytes taken = {rest->data + sizeof(length), length};
+    *rest = (struct bytes){taken.data + length, rest->length - sizeof(length) - length};
+    return taken;
+}
+
 void buffer_append_text(struct buffer *buffer, const char *text) {
     buffer_append(buffer, bytes_from_text(text));
 }

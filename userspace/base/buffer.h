@@ -22,6 +22,11 @@ __attribute__((format(printf, 2, 3))) void buffer_append_format(struct buffer *b
                                                                 ...);
 void buffer_release(struct buffer *buffer); // frees and empties
 
+// A run of byte strings, each behind its length, in the process's own byte order: never for a file or a wire.
+void buffer_append_counted(struct buffer *buffer, struct bytes bytes);
+// Takes the first of them off `rest`, which is what such a buffer holds and is not empty. Points into it.
+struct bytes bytes_take_counted(struct bytes *rest);
+
 static inline void buffer_clear(struct buffer *buffer) {
     buffer->length = 0;
 }

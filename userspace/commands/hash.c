@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashes, but for the numbers in them (hash_number.c) and their random fields (hash_random.c). A field is a
-// sub-key. Uses: arguments, collection_value, collection_scan.
+// Hashes, but for the numbers in them (hash_number.c) and their random fields (random_element.c). A field is
+// a sub-key. Uses: arguments, collection_value, collection_scan, string_value.
 #include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/string_value.h"
 
 // --- Writing ---
 
@@ -95,14 +96,6 @@ void command_hdel(struct command_context *context) {
 
 // --- Reading single fields ---
 
-static void reply_taken(struct command_context *context, struct store_value *value) {
-    struct bytes text = value->payload;
-    void (*release)(void *) = NULL;
-    void *owner = NULL;
-    store_value_take_pin(value, &release, &owner);
-    reply_bulk_owned(context->reply, text, release, owner);
-}
-
 // Replies with the field's value or null.
 static bool reply_field(struct command_context *context, const struct collection *hash, struct bytes field) {
     struct store_value value;
@@ -110,7 +103,7 @@ static bool reply_field(struct command_context *context, const struct collection
     if (!collection_look_up(context, hash, field, &found, &value))
         return false;
     if (found)
-        reply_taken(context, &value);
+        string_reply(context, &value);
     else
         reply_null(context->reply);
     return true;

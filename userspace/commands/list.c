@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lists: their ends and single elements. What walks over them is in list_range.c, what moves elements between
-// two of them in list_pop.c. Uses: arguments, list_value.
+// two of them in list_pop.c. Uses: arguments, list_pop, string_value.
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/list_pop.h"
-
-static void reply_taken(struct command_context *context, struct store_value *value) {
-    struct bytes text = value->payload;
-    void (*release)(void *) = NULL;
-    void *owner = NULL;
-    store_value_take_pin(value, &release, &owner);
-    reply_bulk_owned(context->reply, text, release, owner);
-}
+#include "commands/string_value.h"
 
 // --- Pushing ---
 
@@ -58,7 +51,7 @@ static void pop_one(struct command_context *context, enum list_end end) {
         return;
     list_drop(&list, end, 1);
     list_save(&list);
-    reply_taken(context, &value);
+    string_reply(context, &value);
 }
 
 static void pop_many(struct command_context *context, enum list_end end) {
@@ -115,7 +108,7 @@ void command_lindex(struct command_context *context) {
     if (!list_place(&list, index, &place))
         reply_null(context->reply);
     else if (list_get(context, &list, place, &value))
-        reply_taken(context, &value);
+        string_reply(context, &value);
 }
 
 void command_lset(struct command_context *context) {

@@ -73,24 +73,10 @@ void command_ltrim(struct command_context *context) {
 
 // --- Moving elements ---
 
-// Elements behind one another, each behind its length: they are kept while a walk is open, because nothing
-// may be staged during one.
-static void keep(struct buffer *kept, struct bytes element) {
-    buffer_append(kept, (struct bytes){(const char *)&element.length, sizeof(element.length)});
-    buffer_append(kept, element);
-}
-
-static struct bytes take(const struct buffer *kept, size_t *at) {
-    size_t length = 0;
-    memcpy(&length, kept->data + *at, sizeof(length));
-    struct bytes element = {kept->data + *at + sizeof(length), length};
-    *at += sizeof(length) + length;
-    return element;
-}
-
+// Elements are kept while a walk is open, because nothing may be staged during one.
 static void set_all(struct list *list, uint64_t place, const struct buffer *kept) {
-    for (size_t at = 0; at < kept->length; place++)
-        list_set(list, place, take(kept, &at));
+    for (struct bytes rest = buffer_bytes(kept); rest.length != 0; place++)
+        list_set(list, place, bytes_take_counted(&rest));
 }
 
 // --- LINSERT ---
@@ -121,7 +107,7 @@ static bool keep_elements(struct command_context *context, const struct list *li
         return true;
     list_walk_begin(list, place, false, &walk);
     for (; count != 0 && list_walk_next(&walk, &element); count--)
-        keep(kept, element);
+        buffer_append_counted(kept, element);
     return list_walk_end(context, &walk, before, count);
 }
 
@@ -185,7 +171,7 @@ static bool find_removed(struct command_context *context, const struct list *lis
         if (removal->removed == 0)
             removal->first++;
         else if (!goes)
-            keep(&removal->kept, element);
+            buffer_append_counted(&removal->kept, element);
     }
     return list_walk_end(context, &walk, before, 0);
 }
@@ -194,8 +180,9 @@ static bool find_removed(struct command_context *context, const struct list *lis
 static void stage_removal(struct list *list, const struct removal *removal) {
     uint64_t length = list_length(list);
     uint64_t place = removal->backwards ? length - 1 - removal->first : removal->first;
-    for (size_t at = 0; at < removal->kept.length; place += removal->backwards ? UINT64_MAX : 1)
-        list_set(list, place, take(&removal->kept, &at));
+    struct bytes rest = buffer_bytes(&removal->kept);
+    for (; rest.length != 0; place += removal->backwards ? UINT64_MAX : 1)
+        list_set(list, place, bytes_take_counted(&rest));
     list_drop(list, removal->backwards ? LIST_LEFT : LIST_RIGHT, removal->removed);
     list_save(list);
 }

@@ -107,21 +107,17 @@ void command_srandmember(struct command_context *context) {
 // Members behind one another, each behind its length.
 static void remember(void *context, struct bytes member, struct bytes value) {
     (void)value;
-    buffer_append(context, (struct bytes){(const char *)&member.length, sizeof(member.length)});
-    buffer_append(context, member);
+    buffer_append_counted(context, member);
 }
 
 // They are kept until the walk is over, because nothing may be staged during one.
 static void take_members(struct command_context *context, struct collection *set,
                          const struct buffer *members) {
-    for (size_t at = 0; at < members->length;) {
-        size_t length = 0;
-        memcpy(&length, members->data + at, sizeof(length));
-        struct bytes member = {members->data + at + sizeof(length), length};
+    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
+        struct bytes member = bytes_take_counted(&rest);
         collection_delete(set, FAMILY_DEFAULT, member);
         set->metadata.size--;
         reply_bulk(context->reply, member);
-        at += sizeof(length) + length;
     }
     collection_save(set);
 }

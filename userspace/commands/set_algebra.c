@@ -214,21 +214,16 @@ void command_sdiff(struct command_context *context) {
 // The result, each member behind its length. It is staged when the walks are over, because nothing may be
 // staged during one.
 static bool remember(void *context, struct bytes member) {
-    buffer_append(context, (struct bytes){(const char *)&member.length, sizeof(member.length)});
-    buffer_append(context, member);
+    buffer_append_counted(context, member);
     return true;
 }
 
 static uint64_t stage_set(struct command_context *context, struct bytes key, const struct buffer *members) {
     struct collection set;
     collection_open_anew(context->session, key, VALUE_SET, &set);
-    for (size_t at = 0; at < members->length;) {
-        size_t length = 0;
-        memcpy(&length, members->data + at, sizeof(length));
-        collection_put(&set, FAMILY_DEFAULT, (struct bytes){members->data + at + sizeof(length), length},
-                       (struct bytes){0});
+    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
+        collection_put(&set, FAMILY_DEFAULT, bytes_take_counted(&rest), (struct bytes){0});
         set.metadata.size++;
-        at += sizeof(length) + length;
     }
     collection_save(&set);
     return set.metadata.size;

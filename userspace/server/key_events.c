@@ -232,8 +232,7 @@ static void each_missing_key(struct command_context *context, key_function *func
 static void note_missing(struct command_context *context, struct bytes key, void *argument) {
     (void)context;
     struct buffer *missing = argument;
-    buffer_append(missing, (struct bytes){(const char *)&key.length, sizeof(key.length)});
-    buffer_append(missing, key);
+    buffer_append_counted(missing, key);
 }
 
 static bool was_missing(const struct buffer *missing, struct bytes key) {

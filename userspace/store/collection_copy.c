@@ -6,19 +6,6 @@
 
 enum { AT_ONCE = 1000 };
 
-static void append_counted(struct buffer *out, struct bytes bytes) {
-    buffer_append(out, (struct bytes){(const char *)&bytes.length, sizeof(bytes.length)});
-    buffer_append(out, bytes);
-}
-
-static struct bytes take_counted(struct bytes *rest) {
-    size_t length = 0;
-    memcpy(&length, rest->data, sizeof(length));
-    struct bytes taken = {rest->data + sizeof(length), length};
-    *rest = (struct bytes){taken.data + length, rest->length - sizeof(length) - length};
-    return taken;
-}
-
 // Some sub-keys behind `last`, or from the first one on, with their values.
 static enum store_status read_some(const struct collection *from, enum column_family family,
                                    const struct buffer *last, bool resumes, struct buffer *out) {
@@ -29,8 +16,8 @@ static enum store_status read_some(const struct collection *from, enum column_fa
     for (int left = AT_ONCE; left != 0 && collection_iterator_next(iterator, &sub_key, &value);) {
         if (resumes && bytes_equal(sub_key, buffer_bytes(last)))
             continue;
-        append_counted(out, sub_key);
-        append_counted(out, value);
+        buffer_append_counted(out, sub_key);
+        buffer_append_counted(out, value);
         left--;
     }
     enum store_status status = collection_iterator_status(iterator);
@@ -42,8 +29,8 @@ static void stage_some(struct collection *to, enum column_family family, const s
                        struct buffer *last) {
     struct bytes rest = buffer_bytes(some);
     while (rest.length != 0) {
-        struct bytes sub_key = take_counted(&rest);
-        struct bytes value = take_counted(&rest);
+        struct bytes sub_key = bytes_take_counted(&rest);
+        struct bytes value = bytes_take_counted(&rest);
         collection_put(to, family, sub_key, value);
         buffer_clear(last);
         buffer_append(last, sub_key);

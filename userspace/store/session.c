@@ -387,8 +387,7 @@ static void about_to_stage(struct store_session *session, struct bytes user_key,
     if (!session->tracks_keys || session->is_overfull || is_last_tracked(session, user_key))
         return;
     session->last_tracked = session->tracked.length;
-    buffer_append(&session->tracked, (struct bytes){(const char *)&user_key.length, sizeof(user_key.length)});
-    buffer_append(&session->tracked, user_key);
+    buffer_append_counted(&session->tracked, user_key);
 }
 
 // False if so much more is too much. What a savepoint takes back stays counted: the index keeps its memory.
@@ -510,8 +509,7 @@ static enum store_status collect_keys(struct store_session *session, struct byte
     struct metadata metadata;
     key_iterator_seek(iterator, after, after.length != 0);
     for (size_t count = 0; count < most && key_iterator_next(iterator, &key, &metadata, NULL); count++) {
-        buffer_append(out, (struct bytes){(const char *)&key.length, sizeof(key.length)});
-        buffer_append(out, key);
+        buffer_append_counted(out, key);
     }
     enum store_status status = key_iterator_status(iterator);
     key_iterator_close(iterator);
@@ -529,14 +527,11 @@ static enum store_status stage_delete_each(struct store_session *session) {
         buffer_clear(&keys);
         status = collect_keys(session, buffer_bytes(&last), AT_ONCE, &keys);
         more = keys.length != 0;
-        for (size_t at = 0; at < keys.length && !session->is_overfull;) {
-            size_t length = 0;
-            memcpy(&length, keys.data + at, sizeof(length));
-            struct bytes key = {keys.data + at + sizeof(length), length};
+        for (struct bytes rest = buffer_bytes(&keys); rest.length != 0 && !session->is_overfull;) {
+            struct bytes key = bytes_take_counted(&rest);
             stage_delete(session, key);
             buffer_clear(&last);
             buffer_append(&last, key);
-            at += sizeof(length) + length;
         }
     }
     buffer_release(&keys);
