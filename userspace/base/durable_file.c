@@ -17,7 +17,7 @@ static bool failed(char error[DURABLE_FILE_ERROR_SIZE], const char *what, const 
     return false;
 }
 
-static bool write_all(int file, struct bytes text) {
+bool durable_file_write_all(int file, struct bytes text) {
     while (text.length > 0) {
         ssize_t count = write(file, text.data, text.length);
         if (count < 0 && errno == EINTR)
@@ -32,7 +32,7 @@ static bool write_all(int file, struct bytes text) {
 
 // Leaves errno set if it fails. A close() that fails can mean that the data was not stored.
 static bool write_and_close(int file, struct bytes text) {
-    bool written = write_all(file, text) && fsync(file) == 0;
+    bool written = durable_file_write_all(file, text) && fsync(file) == 0;
     int problem = errno;
     if (close(file) != 0 && written)
         return false;
@@ -40,8 +40,7 @@ static bool write_and_close(int file, struct bytes text) {
     return written;
 }
 
-// So that the file's new name, or its absence, survives a crash of the machine.
-static bool sync_directory(const char *path) {
+bool durable_file_sync_directory(const char *path) {
     char *copy = memory_copy_text(path);
     int directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(copy);
@@ -74,13 +73,14 @@ bool durable_file_replace(const char *path, struct bytes text, char error[DURABL
     buffer_append_format(&temporary, "%s.tmp%c", path, '\0');
     bool replaced = replace(path, temporary.data, text, error);
     buffer_release(&temporary);
-    return replaced && (sync_directory(path) || failed(error, "sync the directory of", path, errno));
+    return replaced &&
+           (durable_file_sync_directory(path) || failed(error, "sync the directory of", path, errno));
 }
 
 bool durable_file_remove(const char *path, char error[DURABLE_FILE_ERROR_SIZE]) {
     if (unlink(path) != 0)
         return errno == ENOENT || failed(error, "remove", path, errno);
-    return sync_directory(path) || failed(error, "sync the directory of", path, errno);
+    return durable_file_sync_directory(path) || failed(error, "sync the directory of", path, errno);
 }
 
 bool durable_file_read(const char *path, struct buffer *out, bool *exists,

@@ -16,6 +16,11 @@ enum { DURABLE_FILE_ERROR_SIZE = 512 };
 // for two threads on the same file.
 bool durable_file_replace(const char *path, struct bytes text, char error[DURABLE_FILE_ERROR_SIZE]);
 
+// Its parts, for files that are made in another way. Both leave errno set if they fail. The second syncs the
+// directory that holds the file, so that its new name, or its absence, survives a crash of the machine.
+bool durable_file_write_all(int file, struct bytes text);
+bool durable_file_sync_directory(const char *path);
+
 // Removes the file and syncs the directory. A file that is not there is no failure.
 bool durable_file_remove(const char *path, char error[DURABLE_FILE_ERROR_SIZE]);
 

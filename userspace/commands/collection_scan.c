@@ -7,29 +7,6 @@
 #include "commands/arguments.h"
 #include "commands/scan_cursor.h"
 
-struct scan_options {
-    struct bytes pattern; // NULL data: not given
-    int64_t count;
-};
-
-static bool read_options(struct command_context *context, struct scan_options *options) {
-    for (size_t i = 3; i < context->count; i += 2) {
-        bool has_value = i + 1 < context->count;
-        if (has_value && argument_is(context, i, "COUNT")) {
-            if (!argument_integer(context, i + 1, &options->count))
-                return false;
-            if (options->count >= 1)
-                continue;
-        } else if (has_value && argument_is(context, i, "MATCH")) {
-            options->pattern = context->arguments[i + 1];
-            continue;
-        }
-        reply_syntax_error(context);
-        return false;
-    }
-    return true;
-}
-
 // What one call has found. The elements wait in a reply of their own, because the cursor goes before them and
 // is known after them.
 struct page {
@@ -89,11 +66,10 @@ static void scan(struct command_context *context, enum value_type type, scan_ele
 }
 
 void collection_scan(struct command_context *context, enum value_type type, scan_element_function *element) {
-    enum { DEFAULT_COUNT = 10 };
-    struct scan_options options = {.count = DEFAULT_COUNT};
+    struct scan_options options;
     struct page page = {.elements.protocol = context->reply->protocol, .at_end = true};
     bool resumes = false;
-    if (scan_cursor_read(context, 2, &page.last, &resumes) && read_options(context, &options))
+    if (scan_cursor_read(context, 2, &page.last, &resumes) && scan_options_read(context, 3, false, &options))
         scan(context, type, element, resumes, &options, &page);
     output_release(&page.elements.output);
     buffer_release(&page.last);

@@ -38,32 +38,6 @@ void command_keys(struct command_context *context) {
     key_iterator_close(iterator);
 }
 
-struct scan_options {
-    struct bytes pattern, type; // NULL data: not given
-    int64_t count;
-};
-
-static bool read_options(struct command_context *context, struct scan_options *options) {
-    for (size_t i = 2; i < context->count; i += 2) {
-        bool has_value = i + 1 < context->count;
-        if (has_value && argument_is(context, i, "COUNT")) {
-            if (!argument_integer(context, i + 1, &options->count))
-                return false;
-            if (options->count >= 1)
-                continue;
-        } else if (has_value && argument_is(context, i, "MATCH")) {
-            options->pattern = context->arguments[i + 1];
-            continue;
-        } else if (has_value && argument_is(context, i, "TYPE")) {
-            options->type = context->arguments[i + 1];
-            continue;
-        }
-        reply_syntax_error(context);
-        return false;
-    }
-    return true;
-}
-
 static bool wanted(const struct scan_options *options, struct bytes key, enum value_type type) {
     if (options->type.data != NULL && !bytes_equal_text_nocase(options->type, value_type_name(type)))
         return false;
@@ -124,11 +98,11 @@ static void reply_page(struct command_context *context, struct scan_page *page) 
 }
 
 void command_scan(struct command_context *context) {
-    enum { DEFAULT_COUNT = 10 };
-    struct scan_options options = {.count = DEFAULT_COUNT};
+    struct scan_options options;
     struct scan_page page = {.keys.protocol = context->reply->protocol};
     bool resumes = false;
-    if (scan_cursor_read(context, 1, &page.last_key, &resumes) && read_options(context, &options) &&
+    if (scan_cursor_read(context, 1, &page.last_key, &resumes) &&
+        scan_options_read(context, 2, true, &options) &&
         fill_page(context, &options, resumes, &page) == STORE_OK)
         reply_page(context, &page);
     output_release(&page.keys.output);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cursors as clients see them. Uses: base, server/{config,scan_cursors,server}.
+// Cursors as clients see them, and the options beside them. Uses: base, arguments,
+// server/{config,scan_cursors,server}.
 #include "commands/scan_cursor.h"
 
 #include "base/number.h"
+#include "commands/arguments.h"
 #include "server/scan_cursors.h"
 #include "server/server.h"
 
@@ -38,4 +40,28 @@ void scan_cursor_reply(struct command_context *context, struct bytes last) {
     }
     reply_bulk(context->reply, buffer_bytes(&cursor));
     buffer_release(&cursor);
+}
+
+bool scan_options_read(struct command_context *context, size_t index, bool has_type,
+                       struct scan_options *options) {
+    enum { DEFAULT_COUNT = 10 };
+    *options = (struct scan_options){.count = DEFAULT_COUNT};
+    for (size_t i = index; i < context->count; i += 2) {
+        bool has_value = i + 1 < context->count;
+        if (has_value && argument_is(context, i, "COUNT")) {
+            if (!argument_integer(context, i + 1, &options->count))
+                return false;
+            if (options->count >= 1)
+                continue;
+        } else if (has_value && argument_is(context, i, "MATCH")) {
+            options->pattern = context->arguments[i + 1];
+            continue;
+        } else if (has_value && has_type && argument_is(context, i, "TYPE")) {
+            options->type = context->arguments[i + 1];
+            continue;
+        }
+        reply_syntax_error(context);
+        return false;
+    }
+    return true;
 }

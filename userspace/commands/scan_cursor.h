@@ -14,6 +14,15 @@
 // redis-cursor-compatible. False: the error reply is written.
 bool scan_cursor_read(struct command_context *context, size_t index, struct buffer *last, bool *resumes);
 
+// What may follow the cursor: MATCH pattern, COUNT count, and for SCAN alone TYPE type.
+struct scan_options {
+    struct bytes pattern, type; // NULL data: not given
+    int64_t count;              // how many are looked at
+};
+// Reads them from argument `index` on. False: the error reply is written.
+bool scan_options_read(struct command_context *context, size_t index, bool has_type,
+                       struct scan_options *options);
+
 // Replies with a cursor that stands for `last`.
 void scan_cursor_reply(struct command_context *context, struct bytes last);
 

@@ -194,19 +194,6 @@ static void sweep_file(void *context, struct bytes name) {
 
 // --- Fetching ---
 
-static bool write_all(int file, struct bytes bytes) {
-    while (bytes.length > 0) {
-        ssize_t count = write(file, bytes.data, bytes.length);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return false;
-        bytes.data += count;
-        bytes.length -= (size_t)count;
-    }
-    return true;
-}
-
 // So many bytes from the link into the file. The disk gets to work while more come.
 static bool receive_bytes(struct copy *copy, int file, struct bytes name, uint64_t size, uint32_t *sum) {
     struct link *link = &copy->follower->link;
@@ -221,7 +208,7 @@ static bool receive_bytes(struct copy *copy, int file, struct bytes name, uint64
         }
         if (have.length > size - done)
             have.length = (size_t)(size - done);
-        if (!write_all(file, have))
+        if (!durable_file_write_all(file, have))
             return failed(copy, "cannot write", name);
         *sum = checksum_extend(*sum, have);
         done += have.length;

@@ -3,13 +3,13 @@
 // CONFIG REWRITE: the file with today's values, otherwise as it was. Uses: base, config_internal,
 // config_line.
 #include "base/assert.h"
+#include "base/durable_file.h"
 #include "base/memory.h"
 #include "server/config_internal.h"
 #include "server/config_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -127,19 +127,6 @@ void config_rewrite_text(const struct config *config, struct bytes old_text, str
     free_mentions(mentions);
 }
 
-static bool write_all(int fd, struct bytes text) {
-    while (text.length > 0) {
-        ssize_t count = write(fd, text.data, text.length);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return false;
-        text.data += count;
-        text.length -= (size_t)count;
-    }
-    return true;
-}
-
 // The new file belongs to whom the old one belonged, as far as this process may decide that.
 static bool fill_file(int fd, const char *model_path, struct bytes text) {
     struct stat model;
@@ -147,21 +134,7 @@ static bool fill_file(int fd, const char *model_path, struct bytes text) {
         return false;
     if (fchown(fd, model.st_uid, model.st_gid) != 0 && errno != EPERM)
         return false;
-    return write_all(fd, text) && fsync(fd) == 0;
-}
-
-// So that the new name survives a crash of the machine.
-static bool sync_directory(const char *path) {
-    char *copy = memory_copy_text(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
-    if (fd < 0)
-        return false;
-    bool synced = fsync(fd) == 0;
-    int problem = errno;
-    (void)close(fd);
-    errno = problem;
-    return synced;
+    return durable_file_write_all(fd, text) && fsync(fd) == 0;
 }
 
 // Leaves errno set if it fails, and then the old file is as it was unless only the last fsync failed.
@@ -184,7 +157,7 @@ static bool replace_file(const char *path, struct bytes text) {
         (void)unlink(temporary.data);
     buffer_release(&temporary);
     errno = problem;
-    return written && sync_directory(path);
+    return written && durable_file_sync_directory(path);
 }
 
 static bool rewrite_file(const struct config *config, char error[CONFIG_ERROR_SIZE]) {
