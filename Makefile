@@ -75,7 +75,7 @@ bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bpf/*.bpf.c)))
 test_bpf_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/objects/*.bpf.c)))
 replay_tests := $(fuzz_targets:%=$(BUILD)/tests/fuzz/replay_%)
 bench_fence := $(BUILD)/tests/bench/bench_fence
-write_storm := $(BUILD)/tests/bench/write_storm
+bench_fence_tools := $(addprefix $(BUILD)/tests/bench/,write_storm program_time)
 bench_programs := $(filter-out $(bench_fence),$(call programs_in,tests/bench/bench_*.c))
 fuzzers := $(fuzz_targets:%=$(BUILD)/tests/fuzz/fuzz_%)
 all_sources := $(sort userspace/main.c $(server_sources) $(wildcard tests/*/*.c))
@@ -150,8 +150,8 @@ $(BUILD)/tests/bench/bench_fence: $(BUILD)/tests/bench/bench_fence.o $(BUILD)/te
 		$(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lbpf $(LDLIBS)
 
-$(BUILD)/tests/bench/write_storm: $(BUILD)/tests/bench/write_storm.o $(BUILD)/linker.txt
-	$(link)
+$(bench_fence_tools): %: %.o $(BUILD)/linker.txt
+	$(link) -lbpf
 
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/libkvfence.a $(BUILD)/linker.txt
 	$(link) -lhiredis $(LDLIBS)
@@ -299,9 +299,9 @@ bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script
 	done
 
 .PHONY: bench-fence
-bench-fence: $(BUILD)/kvfenced $(bpf_objects) $(bench_fence) $(write_storm) ## measures what the kernel's half costs a packet and a server, and what it saves (as root); fails if it is too much
+bench-fence: $(BUILD)/kvfenced $(bpf_objects) $(bench_fence) $(bench_fence_tools) ## measures what the kernel's half costs a packet and a server, and what it saves (as root); fails if it is too much
 	@$(bench_fence)
-	@tests/bench/fence/server.sh $(BUILD)/kvfenced $(write_storm)
+	@tests/bench/fence/server.sh $(BUILD)/kvfenced $(bench_fence_tools)
 
 ##@ Look
 

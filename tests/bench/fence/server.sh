@@ -4,21 +4,24 @@
 # What the kernel's fence costs a server whose lease is valid, and what it saves one whose lease has run out. Needs root;
 # everything happens in namespaces of its own, which end with it, also when it is killed.
 #
-#   server.sh KVFENCED WRITE_STORM
+#   server.sh KVFENCED WRITE_STORM PROGRAM_TIME
 #
 #   PAIRS=15         pairs of runs of redis-benchmark for each case, with the fence and without in turn, so that a machine
 #                    that gets slower or faster meanwhile changes both; what counts is the median of the ratios
 #   RUN_SECONDS=1    about how long one run takes
 #   STORM_SECONDS=5, STORM_RATE=20000, STORM_CLIENTS=50   the storm of writes, once refused and once dropped
 #
-# Fails if the storm costs the fenced server too much. Throughput depends on what else the machine does, so its ratios
-# are only shown, and beside them how many requests client and server do with the same processor time, which is steadier.
+#   ONLY=throughput, ONLY=share, ONLY=storm   one part of it
+#
+# Fails if the storm costs the fenced server too much, or if the program itself takes too much of the processor time that
+# its traffic needs, by the kernel's own measure, which is what the 99 % of the throughput come to. Throughput depends on what else the machine does, so its ratios are
+# only shown, and beside them how many requests client and server do with the same processor time.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/../../.." && pwd)
 pairs=${PAIRS:-15} run_seconds=${RUN_SECONDS:-1}
 storm_seconds=${STORM_SECONDS:-5} storm_rate=${STORM_RATE:-20000} storm_clients=${STORM_CLIENTS:-50}
 readonly node=10.99.0.1 client=10.99.0.2 port=6666 pins=/sys/fs/bpf/kvfence
-kvfenced='' write_storm='' work='' server='' client_side=''
+kvfenced='' write_storm='' program_time='' work='' server='' client_side=''
 
 fail() {
     echo "bench-fence: $*" >&2
@@ -96,12 +99,12 @@ detach() { # WAY
 ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
 
 # One run: requests a second, and the processor time that client and server took, in milliseconds.
-measure() { # WAY ADDRESS COMMAND REQUESTS
+measure() { # WAY ADDRESS COMMAND REQUESTS [WRAPPER...]
     local place=() before after TIMEFORMAT='%U %S'
     [[ $2 != "$node" ]] || place=(nsenter "--net=$client_side")
     attach "$1"
     before=$(ticks)
-    { time timeout 120 "${place[@]}" redis-benchmark -h "$2" -p "$port" -c 50 -d 64 -r 100000 -t "$3" -n "$4" --csv \
+    { time timeout 120 "${@:5}" "${place[@]}" redis-benchmark -h "$2" -p "$port" -c 50 -d 64 -r 100000 -t "$3" -n "$4" --csv \
         >"$work/csv" 2>"$work/complaints"; } 2>"$work/client"
     after=$(ticks)
     detach "$1"
@@ -146,6 +149,41 @@ measure_throughput() {
     done
 }
 
+# --- The program's own time ---
+
+# Runs and nanoseconds of a pinned program over about five runs' time, and what measure() tells of them.
+measure_program() { # PINNED_PROGRAM WAY ADDRESS COMMAND
+    local requests runs nanoseconds _
+    requests=$(measure nothing "$3" "$4" 20000 | awk -v seconds="$run_seconds" '{ printf "%d", 5 * $1 * seconds + 1 }')
+    measure "$2" "$3" "$4" "$requests" "$program_time" "$1" "$work/time" >"$work/cost"
+    read -r _ runs _ nanoseconds <"$work/time"
+    ((runs > 0)) || fail "no packet has passed $1"
+    echo "$runs $nanoseconds $(cat "$work/cost")"
+}
+
+# What the program took of all that client and server needed, without what the measurement itself takes.
+share() { # NANOSECONDS_OF_MEASURING TITLE WAY HOOK ADDRESS COMMAND
+    local cost
+    cost=$(measure_program "$pins/fence_$4" "$3" "$5" "$6")
+    awk -v title="${6^^} $2" -v measuring="$1" '{ ns = $2 - $1 * measuring
+        printf "  %-58s %9d %8.1f %8.2f %%\n", title, $1, ns / $1, 1e-4 * ns / $4
+        exit !(ns < 1e4 * $4) }' <<<"$cost"
+}
+
+measure_shares() {
+    local command measuring within=1
+    redis-cli -p "$port" clusterx heartbeat 1 86400000 >/dev/null
+    measuring=$(measure_program /sys/fs/bpf/pass pass_veth "$node" get | awk '{ printf "%.1f", $2 / $1 }')
+    printf '\nLease valid: what the program takes of the processor time of client and server; limit 1 %%\n'
+    printf '  %-58s %9s %8s %8s\n' "(without the $measuring ns that a program which only passes shows)" packets 'ns each' share
+    for command in set get; do
+        share "$measuring" 'on lo, TC' tc_lo tc 127.0.0.1 "$command" || within=0
+        share "$measuring" 'on veth, TC' tc_veth tc "$node" "$command" || within=0
+        share "$measuring" 'on veth, native XDP' xdp_veth xdp "$node" "$command" || within=0
+    done
+    ((within)) || fail "the program takes too much of the processor time"
+}
+
 # --- The storm ---
 
 storm() { # WAY: what write_storm prints
@@ -185,12 +223,12 @@ finish() {
 }
 
 if [[ ${1:-} != inside ]]; then
-    (($# == 2)) || fail "usage: server.sh KVFENCED WRITE_STORM"
+    (($# == 3)) || fail "usage: server.sh KVFENCED WRITE_STORM PROGRAM_TIME"
     ((EUID == 0)) || fail "must be run as root"
     exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private "$0" inside \
-        "$(readlink -f "$1")" "$(readlink -f "$2")"
+        "$(readlink -f "$1")" "$(readlink -f "$2")" "$(readlink -f "$3")"
 fi
-kvfenced=$2 write_storm=$3
+kvfenced=$2 write_storm=$3 program_time=$4
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 mount -t bpf bpf /sys/fs/bpf
@@ -204,4 +242,5 @@ load_fence
 start_server
 wait_for is_attached
 [[ ${ONLY:-throughput} != throughput ]] || measure_throughput
+[[ ${ONLY:-share} != share ]] || measure_shares
 [[ ${ONLY:-storm} != storm ]] || measure_storm
