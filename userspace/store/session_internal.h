@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What session.c, commit.c and key_iterator.c share about a session. May use: base, store.
+// What the files of a session share: session*.c, commit.c, apply.c and key_iterator.c. May use: base, store.
 #ifndef KVFENCE_STORE_SESSION_INTERNAL_H
 #define KVFENCE_STORE_SESSION_INTERNAL_H
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session's commands read: metadata entries and sub-keys, as they are, as of a snapshot, or through a
+// transaction's batch. Uses: base, the other files of store/.
+#include "base/assert.h"
+#include "base/counter.h"
+#include "store/session_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void session_snapshot_begin(struct store_session *session) {
+    always_assert(session->snapshot == NULL, "snapshots do not nest");
+    session->snapshot = rocksdb_create_snapshot(session->store->database);
+    rocksdb_readoptions_set_snapshot(session->read_snapshot, session->snapshot);
+}
+
+void session_snapshot_end(struct store_session *session) {
+    rocksdb_readoptions_set_snapshot(session->read_snapshot, NULL);
+    rocksdb_release_snapshot(session->store->database, session->snapshot);
+    session->snapshot = NULL;
+}
+
+const rocksdb_readoptions_t *session_read_options(const struct store_session *session) {
+    return session->snapshot != NULL ? session->read_snapshot : session->read;
+}
+
+// Reads the entry of session->key through the transaction's batch, if there is one.
+static enum store_status read_entry(struct store_session *session, enum column_family family,
+                                    struct store_value *out) {
+    struct store *store = session->store;
+    const rocksdb_readoptions_t *options = session_read_options(session);
+    struct bytes key = buffer_bytes(&session->key);
+    char *reason = NULL;
+    session->round_read = true;
+    session->reads++;
+    *out = (struct store_value){0};
+    if (session->in_transaction) {
+        size_t length = 0;
+        char *data = rocksdb_writebatch_wi_get_from_batch_and_db_cf(session->indexed, store->database,
+                                                                    options, store->families[family],
+                                                                    key.data, key.length, &length, &reason);
+        out->pin = data;
+        out->raw = (struct bytes){data, length};
+    } else {
+        rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(
+            store->database, options, store->families[family], key.data, key.length, &reason);
+        out->pin = slice;
+        out->pin_is_slice = true;
+        if (slice != NULL)
+            out->raw.data = rocksdb_pinnableslice_value(slice, &out->raw.length);
+    }
+    if (reason != NULL)
+        return session_read_failed(session, reason);
+    return out->pin == NULL ? STORE_NOT_FOUND : STORE_OK;
+}
+
+enum store_status session_not_understood(struct store_session *session) {
+    (void)snprintf(session->error, sizeof(session->error),
+                   "ERR the stored entry of this key is damaged or was written by something newer");
+    return STORE_FAILED;
+}
+
+// Reads and decodes; a dead key is not found.
+static enum store_status read_living(struct store_session *session, struct bytes key, wall_ms_t now,
+                                     struct store_value *out) {
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    enum store_status status = read_entry(session, FAMILY_METADATA, out);
+    if (status != STORE_OK)
+        return status;
+    if (!decode_metadata(out->raw, &out->metadata)) {
+        store_value_release(out);
+        return session_not_understood(session);
+    }
+    if (metadata_is_dead(&out->metadata, now)) {
+        store_value_release(out);
+        counter_add(&session->counters->expired_reads, 1);
+        return STORE_NOT_FOUND;
+    }
+    out->payload = (struct bytes){out->raw.data + out->metadata.header_length,
+                                  out->raw.length - out->metadata.header_length};
+    return STORE_OK;
+}
+
+enum store_status store_read(struct store_session *session, struct bytes key, wall_ms_t now,
+                             struct store_value *out) {
+    enum store_status status = read_living(session, key, now, out);
+    if (status == STORE_OK)
+        counter_add(&session->counters->hits, 1);
+    else if (status == STORE_NOT_FOUND)
+        counter_add(&session->counters->misses, 1);
+    return status;
+}
+
+enum store_status store_read_typed(struct store_session *session, struct bytes key, enum value_type type,
+                                   wall_ms_t now, struct store_value *out) {
+    enum store_status status = store_read(session, key, now, out);
+    if (status == STORE_OK && out->metadata.type != type) {
+        store_value_release(out);
+        return STORE_WRONG_TYPE;
+    }
+    return status;
+}
+
+enum store_status store_read_sub_key(struct store_session *session, enum column_family family,
+                                     struct bytes key, uint64_t version, struct bytes sub_key,
+                                     struct store_value *out) {
+    buffer_clear(&session->key);
+    encode_sub_key(&session->key, &session->store->layout, key, version, sub_key);
+    enum store_status status = read_entry(session, family, out);
+    if (status == STORE_OK)
+        out->payload = out->raw;
+    return status;
+}
+
+enum store_status store_exists(struct store_session *session, struct bytes key, wall_ms_t now) {
+    struct store_value value;
+    enum store_status status = read_living(session, key, now, &value);
+    if (status == STORE_OK)
+        store_value_release(&value);
+    return status;
+}
+
+static void release_slice(void *slice) {
+    rocksdb_pinnableslice_destroy(slice);
+}
+
+void store_value_release(struct store_value *value) {
+    if (value->pin != NULL && value->pin_is_slice)
+        release_slice(value->pin);
+    else
+        free(value->pin);
+    *value = (struct store_value){0};
+}
+
+void store_value_take_pin(struct store_value *value, void (**release)(void *), void **owner) {
+    *release = value->pin_is_slice ? release_slice : free;
+    *owner = value->pin;
+    value->pin = NULL;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session's commands stage: changes that go into the session's batch, seen by nobody until commit.c
+// writes them. Uses: base, the other files of store/.
+#include "base/assert.h"
+#include "base/number.h"
+#include "store/session_internal.h"
+
+// What an entry costs in the batch and in a transaction's index, beside its key and its value.
+enum { STAGED_ENTRY_COST = 128 };
+
+// Kvrocks starts each batch with log data that names the type it changes; its migration and change-capture
+// tools read it from the WAL.
+static void name_batch(struct store_session *session, enum value_type type) {
+    if (session->batch_is_named)
+        return;
+    char name[NUMBER_INTEGER_SIZE];
+    size_t length = number_write_integer(name, (int64_t)type);
+    if (session->in_transaction)
+        rocksdb_writebatch_wi_put_log_data(session->indexed, name, length);
+    else
+        rocksdb_writebatch_put_log_data(session->batch, name, length);
+    session->batch_is_named = true;
+}
+
+// A collection's sub-keys are staged one after the other under the same name.
+static bool is_last_tracked(const struct store_session *session, struct bytes user_key) {
+    size_t length = 0;
+    if (session->tracked.length == session->tracked_at_savepoint)
+        return false;
+    const char *last = session->tracked.data + session->last_tracked;
+    memcpy(&length, last, sizeof(length));
+    return bytes_equal((struct bytes){last + sizeof(length), length}, user_key);
+}
+
+static void about_to_stage(struct store_session *session, struct bytes user_key, enum value_type type) {
+    always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
+    name_batch(session, type);
+    session->staged++;
+    if (!session->tracks_keys || session->is_overfull || is_last_tracked(session, user_key))
+        return;
+    session->last_tracked = session->tracked.length;
+    buffer_append_counted(&session->tracked, user_key);
+}
+
+// False if so much more is too much. What a savepoint takes back stays counted: the index keeps its memory.
+static bool has_room_for(struct store_session *session, size_t key_length, size_t value_length) {
+    size_t more = STAGED_ENTRY_COST + key_length + value_length;
+    bool first = session->staged_bytes == 0;
+    if (session->is_overfull || (!first && more > session->staged_most - session->staged_bytes)) {
+        session->is_overfull = true;
+        return false;
+    }
+    session->staged_bytes = more < session->staged_most - session->staged_bytes ? session->staged_bytes + more
+                                                                                : session->staged_most;
+    return true;
+}
+
+// A value in parts, put without joining them first: a part may be hundreds of megabytes.
+static void put_parts(struct store_session *session, enum column_family family, const struct bytes *parts,
+                      size_t count) {
+    enum { PARTS_MAX = 8 };
+    const char *data[PARTS_MAX];
+    size_t lengths[PARTS_MAX];
+    size_t value_length = 0;
+    always_assert(count <= PARTS_MAX, "values are staged in a few parts");
+    for (size_t i = 0; i < count; i++) {
+        data[i] = parts[i].length == 0 ? "" : parts[i].data;
+        lengths[i] = parts[i].length;
+        value_length += parts[i].length;
+    }
+    if (!has_room_for(session, session->key.length, value_length))
+        return;
+    const char *key = session->key.data;
+    const size_t key_length = session->key.length;
+    rocksdb_column_family_handle_t *handle = session->store->families[family];
+    if (session->in_transaction)
+        rocksdb_writebatch_wi_putv_cf(session->indexed, handle, 1, &key, &key_length, (int)count, data,
+                                      lengths);
+    else
+        rocksdb_writebatch_putv_cf(session->batch, handle, 1, &key, &key_length, (int)count, data, lengths);
+}
+
+void stage_string(struct store_session *session, struct bytes key, wall_ms_t expire_ms,
+                  const struct bytes *parts, size_t part_count) {
+    struct metadata metadata = {.type = VALUE_STRING, .wide = true, .expire_ms = expire_ms};
+    char header[METADATA_HEADER_MAX];
+    struct bytes all[8];
+    always_assert(part_count < sizeof(all) / sizeof(all[0]), "strings are staged in a few parts");
+    all[0] = (struct bytes){header, encode_metadata(header, &metadata)};
+    for (size_t i = 0; i < part_count; i++)
+        all[i + 1] = parts[i];
+    about_to_stage(session, key, VALUE_STRING);
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    put_parts(session, FAMILY_METADATA, all, part_count + 1);
+}
+
+void stage_entry(struct store_session *session, struct bytes key, const struct metadata *metadata,
+                 struct bytes payload) {
+    char header[METADATA_HEADER_MAX];
+    struct bytes parts[2] = {{header, encode_metadata(header, metadata)}, payload};
+    about_to_stage(session, key, metadata->type);
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    put_parts(session, FAMILY_METADATA, parts, 2);
+}
+
+static void delete_encoded(struct store_session *session, enum column_family family, struct bytes raw) {
+    rocksdb_column_family_handle_t *handle = session->store->families[family];
+    if (!has_room_for(session, raw.length, 0))
+        return;
+    if (session->in_transaction)
+        rocksdb_writebatch_wi_delete_cf(session->indexed, handle, raw.data, raw.length);
+    else
+        rocksdb_writebatch_delete_cf(session->batch, handle, raw.data, raw.length);
+}
+
+void stage_delete(struct store_session *session, struct bytes key) {
+    about_to_stage(session, key, VALUE_NONE);
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    delete_encoded(session, FAMILY_METADATA, buffer_bytes(&session->key));
+}
+
+void stage_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                   const struct metadata *metadata, struct bytes sub_key, struct bytes value) {
+    about_to_stage(session, key, metadata->type);
+    buffer_clear(&session->key);
+    encode_sub_key(&session->key, &session->store->layout, key, metadata->version, sub_key);
+    put_parts(session, family, &value, 1);
+}
+
+void stage_delete_sub_key(struct store_session *session, enum column_family family, struct bytes key,
+                          const struct metadata *metadata, struct bytes sub_key) {
+    about_to_stage(session, key, metadata->type);
+    buffer_clear(&session->key);
+    encode_sub_key(&session->key, &session->store->layout, key, metadata->version, sub_key);
+    delete_encoded(session, family, buffer_bytes(&session->key));
+}
+
+void stage_raw_put(struct store_session *session, enum column_family family, struct bytes key,
+                   struct bytes value) {
+    always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
+    session->staged++;
+    buffer_clear(&session->key);
+    buffer_append(&session->key, key);
+    put_parts(session, family, &value, 1);
+}
+
+void stage_raw_delete(struct store_session *session, enum column_family family, struct bytes key) {
+    always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
+    session->staged++;
+    delete_encoded(session, family, key);
+}
+
+// Appends up to `most` living keys behind `after` to `out`, each behind its length. STORE_OK or STORE_FAILED.
+static enum store_status collect_keys(struct store_session *session, struct bytes after, size_t most,
+                                      struct buffer *out) {
+    struct key_iterator *iterator = key_iterator_open(session, 0);
+    struct bytes key;
+    struct metadata metadata;
+    key_iterator_seek(iterator, after, after.length != 0);
+    for (size_t count = 0; count < most && key_iterator_next(iterator, &key, &metadata, NULL); count++) {
+        buffer_append_counted(out, key);
+    }
+    enum store_status status = key_iterator_status(iterator);
+    key_iterator_close(iterator);
+    return status;
+}
+
+// RocksDB's indexed batches know no range tombstones, and must not change while they are iterated: so key by
+// key, some at a time.
+static enum store_status stage_delete_each(struct store_session *session) {
+    enum { AT_ONCE = 1000 };
+    struct buffer keys = {0};
+    struct buffer last = {0};
+    enum store_status status = STORE_OK;
+    for (bool more = true; more && status == STORE_OK && !session->is_overfull;) {
+        buffer_clear(&keys);
+        status = collect_keys(session, buffer_bytes(&last), AT_ONCE, &keys);
+        more = keys.length != 0;
+        for (struct bytes rest = buffer_bytes(&keys); rest.length != 0 && !session->is_overfull;) {
+            struct bytes key = bytes_take_counted(&rest);
+            stage_delete(session, key);
+            buffer_clear(&last);
+            buffer_append(&last, key);
+        }
+    }
+    buffer_release(&keys);
+    buffer_release(&last);
+    return status;
+}
+
+static void stage_delete_range(struct store_session *session, struct bytes begin, struct bytes end) {
+    name_batch(session, VALUE_NONE);
+    session->staged++;
+    rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
+                                       begin.length, end.data, end.length);
+}
+
+enum store_status stage_delete_all(struct store_session *session) {
+    always_assert(session->state == SESSION_WRITING_EXCLUSIVE,
+                  "everything is deleted with the role guard taken");
+    session->tracked_all = true;
+    if (session->in_transaction)
+        return stage_delete_each(session);
+    stage_delete_range(session, buffer_bytes(&session->store->namespace_prefix),
+                       buffer_bytes(&session->store->namespace_end));
+    return STORE_OK;
+}
+
+// What all keys of the slot start with; the slot behind the last one gives the end of its keys.
+static void append_slot_prefix(const struct store *store, unsigned slot, struct buffer *out) {
+    const char encoded[] = {(char)(slot >> 8), (char)(slot & 0xff)};
+    buffer_append(out, buffer_bytes(&store->namespace_prefix));
+    buffer_append(out, (struct bytes){encoded, sizeof(encoded)});
+}
+
+void stage_delete_slots(struct store_session *session, uint16_t first, uint16_t last) {
+    always_assert(session->state == SESSION_WRITING_EXCLUSIVE && !session->in_transaction &&
+                      session->store->layout.with_slot,
+                  "slots are emptied with the role guard taken");
+    struct buffer begin = {0};
+    struct buffer end = {0};
+    append_slot_prefix(session->store, first, &begin);
+    append_slot_prefix(session->store, last + 1U, &end);
+    session->tracked_all = true;
+    stage_delete_range(session, buffer_bytes(&begin), buffer_bytes(&end));
+    buffer_release(&begin);
+    buffer_release(&end);
+}
