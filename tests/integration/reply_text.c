@@ -70,6 +70,15 @@ void expect_reply(redisContext *connection, const char *wanted, const char *form
     free(got);
 }
 
+void expect_coming(redisContext *connection, const char *wanted) {
+    redisReply *reply = NULL;
+    if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+        fail_msg("%s instead of %s", connection->errstr, wanted);
+    char *got = text_of(reply);
+    assert_string_equal(got, wanted);
+    free(got);
+}
+
 char *reply_text(redisContext *connection, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

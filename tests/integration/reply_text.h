@@ -14,6 +14,9 @@
 // Sends the command and fails the test unless its reply, as text, is `wanted`.
 void expect_reply(redisContext *connection, const char *wanted, const char *format, ...);
 
+// The same for the next reply, or message, that comes without having been asked for.
+void expect_coming(redisContext *connection, const char *wanted);
+
 // Sends the command and returns its reply as text, malloc'ed; "closed" if the connection is gone.
 char *reply_text(redisContext *connection, const char *format, ...);
 

@@ -1,19 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PUBLISH, SUBSCRIBE and their kin, and PUBSUB, which looks at subscriptions. Uses: arguments, base/glob,
-// container, server/{client,pubsub,subscribers,server}.
+// container, node, replication, server/{client,lease_gate,pubsub,subscribers,server}.
 #include "server/pubsub.h"
 #include "base/glob.h"
 #include "commands/arguments.h"
 #include "commands/container.h"
 #include "commands/handlers.h"
+#include "commands/node.h"
+#include "replication/replication.h"
 #include "server/client.h"
+#include "server/lease_gate.h"
 #include "server/outbox.h"
 #include "server/server.h"
 #include "server/subscribers.h"
 #include "server/transaction.h"
 
 // --- Publishing ---
+
+static bool has_replicas(const struct server *server) {
+    const struct node *node = node_of(server);
+    return node != NULL && replicas_exist(replication_replicas(node_replication(node)));
+}
+
+// Inside the role guard.
+static bool may_write(const struct server *server) {
+    const char *full = NULL;
+    return !server->node.is_replica(server->node.context) && !lease_gate_refuses(server->lease_gate) &&
+           !store_is_full(server->store, &full) &&
+           atomic_load_explicit(&server->pause_mode, memory_order_acquire) == PAUSE_NONE;
+}
+
+static void stage(struct command_context *context) {
+    if (may_write(context->server))
+        stage_raw_put(context->session, FAMILY_PUBSUB, context->arguments[1], context->arguments[2]);
+}
+
+// By the log, as a Kvrocks does it, so that replicas of either kind find the message there. Whether it can be
+// written is nothing to the publisher: nobody is promised a message, and this node's own subscribers get it.
+static void hand_to_replicas(struct command_context *context) {
+    if (!has_replicas(context->server))
+        return;
+    if (context->client->in_exec) {
+        stage(context);
+        return;
+    }
+    session_write_begin(context->session, NULL, 0);
+    stage(context);
+    (void)store_commit(context->session);
+    session_write_end(context->session);
+}
 
 // What the client itself has subscribed to comes before the reply; where that is dropped, by the way of
 // others'.
@@ -31,6 +67,7 @@ static void publish(struct command_context *context, enum topic_kind kind) {
 }
 
 void command_publish(struct command_context *context) {
+    hand_to_replicas(context);
     publish(context, TOPIC_CHANNEL);
 }
 

@@ -30,6 +30,7 @@ struct replicas {
     struct store *store;    // NULL: nobody is taken in
     int patience_ms;
     struct replica *list;
+    _Atomic size_t count; // of the list; changes under the lock
     struct wait *waits;
     uint64_t last_wait;
 };
@@ -103,6 +104,7 @@ static void forget_replica(struct replica *replica) {
         replicas->list = replica->next;
     if (replica->next != NULL)
         replica->next->previous = replica->previous;
+    (void)atomic_fetch_sub(&replicas->count, 1);
     free_replica(replica);
     pthread_cond_broadcast(&replicas->changed);
     release(replicas);
@@ -164,6 +166,7 @@ static bool add_started(struct replicas *replicas, struct replica *replica) {
     if (replicas->list != NULL)
         replicas->list->previous = replica;
     replicas->list = replica;
+    (void)atomic_fetch_add(&replicas->count, 1);
     return true;
 }
 
@@ -181,6 +184,10 @@ bool replicas_add(struct replicas *replicas, int fd, uint64_t next,
 static uint64_t acknowledged_by(const struct replica *replica) {
     bool tells = atomic_load_explicit(&replica->acknowledges, memory_order_relaxed);
     return atomic_load_explicit(tells ? &replica->acknowledged : &replica->sent, memory_order_acquire);
+}
+
+bool replicas_exist(const struct replicas *replicas) {
+    return atomic_load_explicit(&replicas->count, memory_order_relaxed) != 0;
 }
 
 size_t replicas_view(struct replicas *replicas, struct replica_view *views, size_t room) {

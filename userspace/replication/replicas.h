@@ -33,6 +33,9 @@ struct replica_announcement {
 bool replicas_add(struct replicas *replicas, int fd, uint64_t next,
                   const struct replica_announcement *announcement);
 
+// True if there is any. Cheap.
+bool replicas_exist(const struct replicas *replicas);
+
 struct replica_view {
     char host[256];
     uint16_t port;

@@ -5,11 +5,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "replication/changes.h"
 #include "replication/follower_internal.h"
 #include "server/server.h"
-#include "server/watch_table.h"
 #include "store/apply.h"
-#include "store/write_batch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,36 +65,17 @@ static bool acknowledge_if_due(struct stream *stream) {
 
 // --- Applying ---
 
-static void touch(struct server *server, struct bytes raw) {
-    struct bytes name_space, key;
-    if (decode_metadata_key(raw, store_layout(server->store)->with_slot, &name_space, &key))
-        watch_touch(server->watch_table, &key, 1);
-}
-
-// Who watches a key that the master changes shall notice.
-static void touch_watched(struct server *server, struct bytes batch) {
-    struct write_batch_record record;
-    if (!watch_table_in_use(server->watch_table))
-        return;
-    for (size_t at = WRITE_BATCH_HEADER_SIZE; write_batch_next(batch, &at, &record);) {
-        if (record.kind == WRITE_BATCH_LOG_DATA || record.family != FAMILY_METADATA)
-            continue;
-        if (record.kind == WRITE_BATCH_DELETE_RANGE)
-            watch_touch_all(server->watch_table);
-        else
-            touch(server, record.key);
-    }
-}
-
 // Inside the role guard the role cannot change: nothing is applied any more once it has.
 static bool apply(struct stream *stream, struct bytes batch) {
     struct follower *follower = stream->follower;
     char error[STORE_ERROR_SIZE] = "another master is to be followed";
     session_write_begin(follower->session, NULL, 0);
     bool outdated = follower_is_outdated(follower);
+    if (!outdated)
+        changes_will_be_seen(follower->server, batch);
     bool applied = !outdated && store_apply(follower->session, batch, error) == APPLIED;
     if (applied)
-        touch_watched(follower->server, batch);
+        changes_are_seen(follower->server, batch);
     session_write_end(follower->session);
     stream->has_applied |= applied;
     if (!applied && !outdated)

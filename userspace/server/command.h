@@ -41,7 +41,8 @@ enum command_flag {
     COMMAND_COUNTED_KEYS_LATER = 1 << 19,
     // After the keys that the columns tell comes the one behind the last STORE: SORT.
     COMMAND_STORE_KEY = 1 << 20,
-    COMMAND_SUBSCRIBER = 1 << 21, // allowed to a RESP2 client that has subscribed
+    COMMAND_SUBSCRIBER = 1 << 21,    // allowed to a RESP2 client that has subscribed
+    COMMAND_MAY_REPLICATE = 1 << 22, // no write, but replicas are told: CLIENT PAUSE WRITE holds it, too
 };
 
 enum command_group {

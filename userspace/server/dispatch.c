@@ -153,9 +153,13 @@ static const struct command *admit(struct client *client, const struct bytes *ar
     return NULL;
 }
 
-static bool queue_writes(const struct transaction *transaction) {
+static bool reaches_replicas(const struct command *command) {
+    return (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0;
+}
+
+static bool queue_reaches_replicas(const struct transaction *transaction) {
     for (size_t i = 0; i < transaction->count; i++) {
-        if ((transaction->queue[i].command->flags & COMMAND_WRITE) != 0)
+        if (reaches_replicas(transaction->queue[i].command))
             return true;
     }
     return false;
@@ -173,8 +177,8 @@ static bool is_held_by_pause(struct client *client, const struct command *comman
     if (mode == PAUSE_ALL)
         return true;
     if (in_multi(client))
-        return (command->flags & COMMAND_EXEC) != 0 && queue_writes(client->transaction);
-    return (command->flags & COMMAND_WRITE) != 0;
+        return (command->flags & COMMAND_EXEC) != 0 && queue_reaches_replicas(client->transaction);
+    return reaches_replicas(command);
 }
 
 // --- Running ---

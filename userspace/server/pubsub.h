@@ -4,11 +4,9 @@
 // only if one of its clients wants it; it hands it out itself (server/subscribers.h). Thread-safe throughout.
 // May use: base, server.
 //
-// Messages stay on this node and are not data: they pass by the store, so a fenced master and a replica
-// deliver them too. Kvrocks writes each into its column family of messages, so that they reach the
-// subscribers of replicas through the write-ahead log. That makes every PUBLISH a write: it costs a turn in
-// the log, takes a sequence number and needs the lease. Here nothing is written for messages;
-// pubsub_publish() is what the side of a replica would call for those that it finds in its master's log.
+// Messages are not data: they pass by the store, so a fenced master and a replica deliver them too. Replicas
+// find their master's in its log: PUBLISH puts them there, best effort (commands/pubsub.c), and the side of
+// the replica publishes what it finds (replication/changes.c).
 #ifndef KVFENCE_SERVER_PUBSUB_H
 #define KVFENCE_SERVER_PUBSUB_H
 
