@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What clients of a replica see of its master's changes while these come: messages.
+// What clients of a replica see of its master's changes while these come: messages, and reads and
+// transactions as of one moment.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,12 @@
 #include "replication_pair.h"
 #include "reply_text.h"
 
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 struct nodes {
     struct test_server master, replica;
@@ -163,6 +169,152 @@ static void a_pause_of_writes_holds_what_replicas_would_be_told(void **state) {
     redisFree(in_multi);
 }
 
+// --- One moment ---
+
+// Writes on a connection of its own until it is told to end; `rounds` tells how far it is.
+struct writer {
+    const struct test_server *server;
+    const char *format; // with the round's number four times
+    _Atomic long rounds;
+    atomic_bool ends;
+    pthread_t thread;
+};
+
+static void *write_rounds(void *argument) {
+    enum { AT_ONCE = 32 };
+    struct writer *writer = argument;
+    redisContext *connection = server_connect(writer->server);
+    for (int round = 0; !atomic_load(&writer->ends); round++) {
+        (void)redisAppendCommand(connection, writer->format, round, round, round, round);
+        if (round % AT_ONCE != 0)
+            continue;
+        for (int i = 0; i < (round == 0 ? 1 : AT_ONCE); i++) {
+            redisReply *reply = NULL;
+            if (redisGetReply(connection, (void **)&reply) != REDIS_OK)
+                return NULL;
+            freeReplyObject(reply);
+            (void)atomic_fetch_add(&writer->rounds, 1);
+        }
+    }
+    redisFree(connection);
+    return NULL;
+}
+
+static bool has_begun(void *context) {
+    struct writer *writer = context;
+    return atomic_load(&writer->rounds) > 1;
+}
+
+static void writer_begin(struct writer *writer) {
+    assert_int_equal(pthread_create(&writer->thread, NULL, write_rounds, writer), 0);
+    wait_until(has_begun, writer, 60, "the writer writes");
+}
+
+static void writer_end(struct writer *writer) {
+    atomic_store(&writer->ends, true);
+    assert_int_equal(pthread_join(writer->thread, NULL), 0);
+}
+
+static bool is_over(uint64_t begun_us) {
+    enum { LENGTH_US = 700000 };
+    return clock_duration_us() - begun_us > LENGTH_US;
+}
+
+static void expect_all_equal(const redisReply *reply) {
+    assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
+    for (size_t i = 1; i < reply->elements; i++) {
+        assert_int_equal(reply->element[i]->type, REDIS_REPLY_STRING);
+        assert_string_equal(reply->element[i]->str, reply->element[0]->str);
+    }
+}
+
+static redisReply *next_reply(redisContext *connection) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
+    return reply;
+}
+
+// Several reads far apart, in one transaction.
+static redisReply *read_in_transaction(redisContext *connection) {
+    enum { READS = 40 };
+    assert_int_equal(redisAppendCommand(connection, "MULTI"), REDIS_OK);
+    for (int i = 0; i < READS; i++)
+        assert_int_equal(redisAppendCommand(connection, i % 2 == 0 ? "GET {k}a" : "GET {k}d"), REDIS_OK);
+    assert_int_equal(redisAppendCommand(connection, "EXEC"), REDIS_OK);
+    for (int i = 0; i <= READS; i++)
+        freeReplyObject(next_reply(connection));
+    return next_reply(connection);
+}
+
+static void a_transaction_on_a_replica_reads_one_moment(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_master, "OK", "MSET {k}a 0 {k}b 0 {k}c 0 {k}d 0");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    struct writer writer = {.server = &nodes->master, .format = "MSET {k}a %d {k}b %d {k}c %d {k}d %d"};
+    writer_begin(&writer);
+    for (uint64_t begun = clock_duration_us(); !is_over(begun);) {
+        redisReply *values = read_in_transaction(nodes->to_replica);
+        expect_all_equal(values);
+        freeReplyObject(values);
+        values = command(nodes->to_replica, "MGET {k}a {k}b {k}c {k}d");
+        expect_all_equal(values);
+        freeReplyObject(values);
+    }
+    writer_end(&writer);
+}
+
+static void a_transaction_on_a_replica_sees_no_change_of_what_it_watches(void **state) {
+    struct nodes *nodes = *state;
+    size_t run = 0;
+    size_t kept_out = 0;
+    expect_text(nodes->to_master, "OK", "SET key start");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    struct writer writer = {.server = &nodes->master, .format = "SET key %d EX 1000%d"};
+    writer_begin(&writer);
+    for (uint64_t begun = clock_duration_us(); !is_over(begun);) {
+        expect_text(nodes->to_replica, "OK", "WATCH key");
+        redisReply *before = command(nodes->to_replica, "GET key");
+        expect_text(nodes->to_replica, "OK", "MULTI");
+        expect_text(nodes->to_replica, "QUEUED", "GET key");
+        redisReply *after = command(nodes->to_replica, "EXEC");
+        if (after->type == REDIS_REPLY_ARRAY)
+            assert_string_equal(after->element[0]->str, before->str);
+        run += after->type == REDIS_REPLY_ARRAY;
+        kept_out += after->type == REDIS_REPLY_NIL;
+        freeReplyObject(before);
+        freeReplyObject(after);
+    }
+    writer_end(&writer);
+    assert_true(run + kept_out > 0);
+}
+
+static void sort_reads_the_keys_that_its_patterns_name_as_of_one_moment(void **state) {
+    struct nodes *nodes = *state;
+    expect_reply(nodes->to_master, "4", "RPUSH list a b c d");
+    expect_text(nodes->to_master, "OK", "MSET wa 0 wb 0 wc 0 wd 0");
+    struct writer writer = {.server = &nodes->master, .format = "MSET wa %d wb %d wc %d wd %d"};
+    writer_begin(&writer);
+    for (uint64_t begun = clock_duration_us(); !is_over(begun);) {
+        redisReply *values = command(nodes->to_master, "SORT list BY nosort GET w*");
+        expect_all_equal(values);
+        freeReplyObject(values);
+    }
+    writer_end(&writer);
+}
+
+static void an_element_of_a_list_that_is_turned_is_always_there(void **state) {
+    struct nodes *nodes = *state;
+    expect_reply(nodes->to_master, "2", "RPUSH list x x");
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    struct writer writer = {.server = &nodes->master, .format = "LMOVE list list LEFT RIGHT"};
+    writer_begin(&writer);
+    for (uint64_t begun = clock_duration_us(); !is_over(begun);) {
+        expect_text(nodes->to_master, "x", "LINDEX list 0");
+        expect_text(nodes->to_replica, "x", "LINDEX list 0");
+    }
+    writer_end(&writer);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
 
 int main(void) {
@@ -173,6 +325,10 @@ int main(void) {
         CASE(without_a_replica_a_message_is_not_written),
         CASE(a_fenced_master_keeps_its_messages_to_itself),
         CASE(a_pause_of_writes_holds_what_replicas_would_be_told),
+        CASE(a_transaction_on_a_replica_reads_one_moment),
+        CASE(a_transaction_on_a_replica_sees_no_change_of_what_it_watches),
+        CASE(sort_reads_the_keys_that_its_patterns_name_as_of_one_moment),
+        CASE(an_element_of_a_list_that_is_turned_is_always_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ enum command_flag {
     COMMAND_STORE_KEY = 1 << 20,
     COMMAND_SUBSCRIBER = 1 << 21,    // allowed to a RESP2 client that has subscribed
     COMMAND_MAY_REPLICATE = 1 << 22, // no write, but replicas are told: CLIENT PAUSE WRITE holds it, too
+    COMMAND_OTHER_KEYS = 1 << 23,    // reads keys that its arguments do not name: SORT's patterns
 };
 
 enum command_group {

@@ -253,13 +253,23 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
     return true;
 }
 
+// Beside the keys that are locked others can change while it reads.
+static void call_inside(struct command_context *context) {
+    bool on_snapshot = (context->command->flags & COMMAND_OTHER_KEYS) != 0;
+    if (on_snapshot)
+        session_snapshot_begin(context->session);
+    context->command->function(context);
+    if (on_snapshot)
+        session_snapshot_end(context->session);
+}
+
 static void run_inside(struct command_context *context) {
     struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
     struct key_events_before events;
     dispatch_feed_monitors(context);
     key_events_begin(context, &events);
-    context->command->function(context);
+    call_inside(context);
     if (context->reply->errors == errors && session_has_staged(context->session) &&
         dispatch_commit(context, before))
         key_events_tell(context, &events);

@@ -68,11 +68,18 @@ static bool needs_everything(const struct transaction *transaction) {
     return false;
 }
 
-// Reads of the whole keyspace lock no keys: a snapshot keeps others' writes from them.
-static bool needs_snapshot(const struct transaction *transaction) {
+static bool reads_unlocked(const struct command *command) {
+    return (command->flags & COMMAND_OTHER_KEYS) != 0 ||
+           ((command->flags & COMMAND_READONLY) != 0 && command->first_key == 0);
+}
+
+// Reads of keys that nobody has named lock none: a snapshot keeps others' writes from them. On a replica the
+// master's changes come without locks.
+static bool needs_snapshot(const struct server *server, const struct transaction *transaction) {
+    if (server->node.is_replica(server->node.context))
+        return true;
     for (size_t i = 0; i < transaction->count; i++) {
-        const struct command *command = transaction->queue[i].command;
-        if ((command->flags & COMMAND_READONLY) != 0 && command->first_key == 0)
+        if (reads_unlocked(transaction->queue[i].command))
             return true;
     }
     return false;
@@ -81,22 +88,30 @@ static bool needs_snapshot(const struct transaction *transaction) {
 static void run_queue(struct command_context *context, const struct transaction *transaction) {
     struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
-    bool on_snapshot = needs_snapshot(transaction);
     session_transaction_begin(context->session);
-    if (on_snapshot)
-        session_snapshot_begin(context->session);
     context->client->in_exec = true;
     reply_array(context->reply, transaction->count);
     // What is too big to be committed fails as a whole, whatever the further commands would do.
     for (size_t i = 0; i < transaction->count && !session_is_overfull(context->session); i++)
         run_queued(context, &transaction->queue[i]);
     context->client->in_exec = false;
-    if (on_snapshot)
-        session_snapshot_end(context->session);
     context->reply->errors = errors; // the commands' own errors are not EXEC's
     struct buffer *outbox = &context->client->transaction->outbox;
     if (dispatch_commit(context, before))
         outbox_publish(outbox, context->server, context->worker);
+}
+
+// The snapshot is older than the look at what is watched: what the master has changed before it is noticed.
+static void run_inside(struct command_context *context, const struct transaction *transaction) {
+    bool on_snapshot = needs_snapshot(context->server, transaction);
+    if (on_snapshot)
+        session_snapshot_begin(context->session);
+    if (watch_is_broken(context, transaction))
+        reply_null_array(context->reply);
+    else if (!dispatch_refuse_queue(context))
+        run_queue(context, transaction);
+    if (on_snapshot)
+        session_snapshot_end(context->session);
 }
 
 void dispatch_transaction(struct command_context *context) {
@@ -109,10 +124,7 @@ void dispatch_transaction(struct command_context *context) {
     }
     bool is_exclusive = needs_everything(transaction);
     if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive)) {
-        if (watch_is_broken(context, transaction))
-            reply_null_array(context->reply);
-        else if (!dispatch_refuse_queue(context))
-            run_queue(context, transaction);
+        run_inside(context, transaction);
         session_write_end(context->session);
     }
     if (is_exclusive)
