@@ -253,6 +253,11 @@ test-expiries: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_lease_expiries 
 test-crashes: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_crashes ## kills the server CRASHES (200) times during writes of many keys; takes minutes
 	@CRASHES=$${CRASHES:-200} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_crashes
 
+.PHONY: test-chaos
+test-chaos: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_chaos ## master and replicas while links, nodes and roles break, for CHAOS_SECONDS (120), then CHAOS_ROUNDS (60) single failures (as root)
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-120} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-60} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} \
+		tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_chaos
+
 .PHONY: test-mutants
 test-mutants: test-programs ## shows for each gate of the fence which tests fail when it is switched off
 	@CC='$(CC)' tests/mutants.sh $(BUILD)
