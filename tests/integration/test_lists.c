@@ -117,6 +117,38 @@ static void a_key_of_another_type_is_refused(void **state) {
         expect_reply(client, WRONG_TYPE, commands[i]);
 }
 
+static void expect_rest(redisContext *connection, int count, const char *text) {
+    for (int i = 0; i < count; i++)
+        expect_next_text(connection, text);
+}
+
+// The list's only element is always the same, but its place changes all the time: what tells of the place
+// must be as old as what is there. More readers than workers, so that not all of them are on the writer's.
+static void an_element_is_found_while_another_client_moves_it_along(void **state) {
+    (void)state;
+    enum { ROUNDS = 4, READERS = 3, COMMANDS = 4000 };
+    redisContext *readers[READERS];
+    for (int reader = 0; reader < READERS; reader++)
+        readers[reader] = server_connect(&server);
+    expect_reply(client, "1", "RPUSH q e");
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < COMMANDS; i++) {
+            assert_int_equal(redisAppendCommand(client, "RPOPLPUSH q q"), REDIS_OK);
+            for (int reader = 0; reader < READERS; reader++)
+                assert_int_equal(redisAppendCommand(readers[reader], "LINDEX q 0"), REDIS_OK);
+        }
+        send_command(client, "PING");
+        for (int reader = 0; reader < READERS; reader++)
+            send_command(readers[reader], "LINDEX q -1");
+        for (int reader = 0; reader < READERS; reader++)
+            expect_rest(readers[reader], COMMANDS + 1, "e");
+        expect_rest(client, COMMANDS, "e");
+        expect_next_text(client, "PONG");
+    }
+    for (int reader = 0; reader < READERS; reader++)
+        redisFree(readers[reader]);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
 int main(void) {
@@ -129,6 +161,7 @@ int main(void) {
         TEST(lmpop_takes_from_the_first_list_that_has_elements),
         TEST(a_transaction_sees_its_own_elements),
         TEST(a_key_of_another_type_is_refused),
+        TEST(an_element_is_found_while_another_client_moves_it_along),
     };
     return RUN_WITH_SERVERS(tests, servers);
 }

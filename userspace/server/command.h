@@ -25,7 +25,7 @@ enum command_flag {
     COMMAND_NO_MULTI = 1 << 5,     // refused inside MULTI
     COMMAND_BYPASS_MULTI = 1 << 6, // runs at once inside MULTI instead of being queued
     COMMAND_EXCLUSIVE = 1 << 7,    // runs with the role guard held exclusively
-    COMMAND_SNAPSHOT = 1 << 8,     // reads several keys: all as of one moment
+    COMMAND_SNAPSHOT = 1 << 8,     // reads several entries: all as of one moment
     COMMAND_SKIP_MONITOR = 1 << 9, // not shown to MONITOR (administrative, or holding secrets)
     COMMAND_SKIP_SLOWLOG = 1 << 10,
     COMMAND_NO_SCRIPT = 1 << 11,
