@@ -258,6 +258,10 @@ test-chaos: $(BUILD)/kvfenced $(BUILD)/tests/integration/test_chaos ## master an
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-120} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-60} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} \
 		tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_chaos
 
+.PHONY: test-failovers
+test-failovers: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/tests/integration/test_failovers ## replaces cut-off masters FAILOVERS (100) times while clients write to both; takes minutes (as root)
+	@FAILOVERS=$${FAILOVERS:-100} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_failovers
+
 .PHONY: test-mutants
 test-mutants: test-programs ## shows for each gate of the fence which tests fail when it is switched off
 	@CC='$(CC)' tests/mutants.sh $(BUILD)

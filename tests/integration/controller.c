@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The controller's part. Uses: cmocka, harness.
+// The controller's part. Uses: cmocka, harness, lease_client.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,27 +10,36 @@
 
 #include "controller.h"
 
+#include "lease_client.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum { DIAL_SECONDS = 3, PUSH_TEXT = 1024, TICK_MS = 100, MIGRATION_TICKS = 600 };
 
-int controller_open(void **state) {
+void controller_prepare(struct controller *controller) {
     // Letters and digits of both cases, as the controller makes them.
     static const char *const ids[CONTROLLER_NODES] = {"kVf0000000000000000000000000000000000AAA",
                                                       "kVf1111111111111111111111111111111111BBB",
                                                       "kVf2222222222222222222222222222222222CCC"};
-    static struct controller controller;
-    controller = (struct controller){0};
+    *controller = (struct controller){0};
     for (int i = 0; i < CONTROLLER_NODES; i++) {
-        controller.nodes[i].id = ids[i];
-        controller.nodes[i].master = CONTROLLER_NOBODY;
-        server_start(&controller.nodes[i].server, "cluster-enabled yes\n");
+        controller->nodes[i].id = ids[i];
+        controller->nodes[i].master = CONTROLLER_NOBODY;
     }
+}
+
+int controller_open(void **state) {
+    static struct controller controller;
+    controller_prepare(&controller);
+    for (int i = 0; i < CONTROLLER_NODES; i++)
+        server_start(&controller.nodes[i].server, "cluster-enabled yes\n");
     *state = &controller;
     return 0;
 }
@@ -39,6 +48,10 @@ static void hang_up(struct controlled_node *node) {
     if (node->link != NULL)
         redisFree(node->link);
     node->link = NULL;
+}
+
+void controller_hang_up(struct controller *controller, int node) {
+    hang_up(&controller->nodes[node]);
 }
 
 int controller_close(void **state) {
@@ -52,26 +65,45 @@ int controller_close(void **state) {
 
 // --- Sending ---
 
-static redisReply *try_words(struct controlled_node *node, int count, const char *const *words) {
-    const struct timeval patience = {.tv_sec = DIAL_SECONDS};
-    if (node->link == NULL) {
-        node->link = redisConnectWithTimeout("127.0.0.1", node->server.port, patience);
-        assert_non_null(node->link);
-        (void)redisSetTimeout(node->link, patience);
-    }
+static const char *address_of(const struct controlled_node *node) {
+    return node->address == NULL ? "127.0.0.1" : node->address;
+}
+
+static void dial(struct controlled_node *node) {
+    int patience_ms = node->patience_ms == 0 ? DIAL_SECONDS * 1000 : node->patience_ms;
+    const struct timeval patience = {.tv_sec = patience_ms / 1000, .tv_usec = patience_ms % 1000 * 1000L};
+    node->link = redisConnectWithTimeout(address_of(node), node->server.port, patience);
+    assert_non_null(node->link);
+    (void)redisSetTimeout(node->link, patience);
+}
+
+// The kernel would go on sending what has not arrived yet.
+static void forget_what_was_sent(const struct controlled_node *node) {
+    const struct linger none = {.l_onoff = 1};
+    if (node->link->fd >= 0)
+        (void)setsockopt(node->link->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+static redisReply *try_words(struct controller *controller, int number, int count, const char *const *words) {
+    struct controlled_node *node = &controller->nodes[number];
+    if (node->link == NULL)
+        dial(node);
     redisReply *reply = NULL;
     if (node->link->err == 0)
         reply = redisCommandArgv(node->link, count, (const char **)(uintptr_t)words, NULL);
-    if (reply == NULL)
-        hang_up(node);
-    return reply;
+    if (reply != NULL)
+        return reply;
+    if (!controller->sends_since)
+        forget_what_was_sent(node);
+    hang_up(node);
+    return NULL;
 }
 
 // NULL: no answer. A connection from before that turns out to be closed is made anew.
-static redisReply *send_words(struct controlled_node *node, int count, const char *const *words) {
-    bool is_kept = node->link != NULL;
-    redisReply *reply = try_words(node, count, words);
-    return reply != NULL || !is_kept ? reply : try_words(node, count, words);
+static redisReply *send_words(struct controller *controller, int node, int count, const char *const *words) {
+    bool is_kept = controller->nodes[node].link != NULL;
+    redisReply *reply = try_words(controller, node, count, words);
+    return reply != NULL || !is_kept ? reply : try_words(controller, node, count, words);
 }
 
 static bool is_done(redisReply *reply) {
@@ -130,7 +162,7 @@ static void read_info(const char *text, struct probe *probe) {
 struct probe controller_probe(struct controller *controller, int node) {
     static const char *const words[] = {"CLUSTER", "INFO"};
     struct probe probe = {.version = -1};
-    redisReply *reply = send_words(&controller->nodes[node], 2, words);
+    redisReply *reply = send_words(controller, node, 2, words);
     probe.answered = reply != NULL;
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
         (void)snprintf(probe.error, sizeof(probe.error), "%s", reply->str);
@@ -158,18 +190,38 @@ static int master_of(const struct controller *controller, int node) {
     return master == CONTROLLER_NOBODY ? node : master;
 }
 
+// What the node may take for its lease, whether or not it has answered: a heartbeat without SINCE counts from
+// its arrival, which was not later than now; with SINCE not later than when the clock was told.
+static void note_lease(const struct controller *controller, struct controlled_node *node, bool with_clock) {
+    long long begun_ms = (with_clock ? node->clock_told_ms : boot_ms()) + 1;
+    if (begun_ms + controller->lease_ms > node->lease_over_ms)
+        node->lease_over_ms = begun_ms + controller->lease_ms;
+}
+
 // A heartbeat names the master of the node's shard, also to a replica.
-static redisReply *ask_state(struct controller *controller, int node) {
-    static const char *const info[] = {"INFO"};
+static redisReply *send_heartbeat(struct controller *controller, int number) {
+    struct controlled_node *node = &controller->nodes[number];
+    bool with_clock = controller->sends_since && node->lease_clock[0] != '\0';
     char lease[24];
     char version[24];
-    if (controller->lease_ms == 0)
-        return send_words(&controller->nodes[node], 1, info);
     (void)snprintf(lease, sizeof(lease), "%lld", controller->lease_ms);
     (void)snprintf(version, sizeof(version), "%lld", controller->election_version);
-    const char *const words[] = {"CLUSTERX", "HEARTBEAT", controller->nodes[master_of(controller, node)].id,
-                                 lease, version};
-    return send_words(&controller->nodes[node], 5, words);
+    const char *const words[] = {
+        "CLUSTERX", "HEARTBEAT",      controller->nodes[master_of(controller, number)].id, lease, version,
+        "SINCE",    node->lease_clock};
+    redisReply *reply = send_words(controller, number, with_clock ? 7 : 5, words);
+    if (node->master == CONTROLLER_NOBODY)
+        note_lease(controller, node, with_clock);
+    if (reply != NULL && reply->type == REDIS_REPLY_STRING &&
+        find_line(reply->str, "lease_clock_ms", node->lease_clock, sizeof(node->lease_clock)))
+        node->clock_told_ms = boot_ms();
+    return reply;
+}
+
+static redisReply *ask_state(struct controller *controller, int node) {
+    static const char *const info[] = {"INFO"};
+    return controller->lease_ms == 0 ? send_words(controller, node, 1, info)
+                                     : send_heartbeat(controller, node);
 }
 
 bool controller_ask_state(struct controller *controller, int node, long long *sequence, char role[16]) {
@@ -193,7 +245,7 @@ static void print_topology(const struct controller *controller, char text[PUSH_T
         const struct controlled_node *node = &controller->nodes[i];
         if (!node->is_member)
             continue;
-        length += (size_t)snprintf(text + length, PUSH_TEXT - length, "%s 127.0.0.1 %d ", node->id,
+        length += (size_t)snprintf(text + length, PUSH_TEXT - length, "%s %s %d ", node->id, address_of(node),
                                    node->server.port);
         if (node->master == CONTROLLER_NOBODY)
             length += (size_t)snprintf(text + length, PUSH_TEXT - length, "master - %s\n", node->slots);
@@ -205,14 +257,14 @@ static void print_topology(const struct controller *controller, char text[PUSH_T
 }
 
 bool controller_push(struct controller *controller, int node) {
-    struct controlled_node *target = &controller->nodes[node];
     char text[PUSH_TEXT] = "";
     char version[24];
     print_topology(controller, text);
     (void)snprintf(version, sizeof(version), "%lld", controller->version);
-    const char *const id_words[] = {"CLUSTERX", "SETNODEID", target->id};
+    const char *const id_words[] = {"CLUSTERX", "SETNODEID", controller->nodes[node].id};
     const char *const nodes_words[] = {"CLUSTERX", "SETNODES", text, version};
-    return is_done(send_words(target, 3, id_words)) && is_done(send_words(target, 4, nodes_words));
+    return is_done(send_words(controller, node, 3, id_words)) &&
+           is_done(send_words(controller, node, 4, nodes_words));
 }
 
 void controller_publish(struct controller *controller) {
@@ -307,7 +359,7 @@ static void take_out(char *words, const char *word) {
 bool controller_migrate(struct controller *controller, const char *slots, int from, int to) {
     const char *const words[] = {"CLUSTERX", "MIGRATE", slots, controller->nodes[to].id};
     struct probe probe = {0};
-    if (!is_done(send_words(&controller->nodes[from], 4, words)))
+    if (!is_done(send_words(controller, from, 4, words)))
         return false;
     for (int tick = 0; tick < MIGRATION_TICKS; tick++) {
         probe = controller_probe(controller, from);
@@ -336,6 +388,6 @@ void controller_remove(struct controller *controller, int node) {
     leaving->master = CONTROLLER_NOBODY;
     controller_publish(controller);
     if (was_master)
-        (void)is_done(send_words(leaving, 1, flush));
-    (void)is_done(send_words(leaving, 3, reset));
+        (void)is_done(send_words(controller, node, 1, flush));
+    (void)is_done(send_words(controller, node, 3, reset));
 }

@@ -12,12 +12,17 @@ enum { CONTROLLER_NODES = 3, CONTROLLER_NOBODY = -1, CONTROLLER_TEXT = 128 };
 
 struct controlled_node {
     struct test_server server;
-    redisContext *link; // the controller keeps it; NULL: it has to dial
+    redisContext *link;  // the controller keeps it; NULL: it has to dial
+    const char *address; // NULL: 127.0.0.1
+    int patience_ms;     // with its answers; 0: three seconds
     const char *id;
     bool is_member;
     int master;                  // index of the node that it is a replica of, or CONTROLLER_NOBODY
     char slots[CONTROLLER_TEXT]; // of a master: ranges separated by blanks
     int failures;                // probes in a row
+    char lease_clock[24];        // its own, as it told last; empty: it has not
+    long long clock_told_ms;     // when that came
+    long long lease_over_ms;     // in CLOCK_BOOTTIME: whatever it was granted is over then
 };
 
 struct controller {
@@ -25,11 +30,17 @@ struct controller {
     long long version;
     long long election_version;
     long long lease_ms; // 0: it sends no heartbeats
+    // Heartbeats name the node's own clock, so they may arrive at any time. Without it a connection on which
+    // no answer has come is reset, so that what was sent on it does not arrive later.
+    bool sends_since;
 };
 
 // Setup and teardown: starts the nodes, which are in no cluster; *state becomes the controller.
 int controller_open(void **state);
 int controller_close(void **state);
+// For tests that start nodes themselves: no node is a member of anything, and none is started.
+void controller_prepare(struct controller *controller);
+void controller_hang_up(struct controller *controller, int node);
 
 // What a probe reads of CLUSTER INFO.
 struct probe {
