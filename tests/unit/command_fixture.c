@@ -33,6 +33,7 @@ int command_fixture_open(void **state) {
     fixture->server.config = config_open();
     fixture->session = session_open(fixture->server.store, 0);
     fixture->reply.protocol = 2;
+    fixture->client.in_exec = true;
     *state = fixture;
     return 0;
 }
@@ -81,6 +82,7 @@ const char *fixture_run_array(struct command_fixture *fixture, command_function 
         bytes[i] = bytes_from_text(arguments[i]);
     struct command command = {.name = arguments[0]};
     struct command_context context = {.server = &fixture->server,
+                                      .client = &fixture->client,
                                       .session = fixture->session,
                                       .command = &command,
                                       .arguments = bytes,

@@ -16,6 +16,7 @@
 struct command_fixture {
     char directory[256];
     struct server server; // only its config and store
+    struct client client; // who gets every reply as a whole
     struct store_session *session;
     struct reply reply;
     struct buffer text;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hashes, but for the numbers in them (hash_number.c) and their random fields (random_element.c). A field is
-// a sub-key. Uses: arguments, collection_value, collection_scan, string_value.
+// a sub-key. Uses: arguments, collection_value, collection_scan, reply_walk, string_value.
 #include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/reply_walk.h"
 #include "commands/string_value.h"
 
 // --- Writing ---
@@ -168,10 +169,8 @@ void command_hlen(struct command_context *context) {
 
 // --- Reading all fields ---
 
-enum part { FIELDS = 1, VALUES = 2 };
-
 static void begin_all(struct reply *reply, unsigned parts, size_t size) {
-    if (parts == (FIELDS | VALUES))
+    if (parts == (ENTRY_SUB_KEY | ENTRY_VALUE))
         reply_map(reply, size);
     else
         reply_array(reply, size);
@@ -180,9 +179,6 @@ static void begin_all(struct reply *reply, unsigned parts, size_t size) {
 static void reply_all(struct command_context *context, unsigned parts) {
     struct output_mark before = output_mark(&context->reply->output);
     struct collection hash;
-    struct bytes field;
-    struct bytes value;
-    size_t left = 0;
     enum collection_status status = collection_read(context, 1, VALUE_HASH, &hash);
     if (status == COLLECTION_FAILED)
         return;
@@ -191,25 +187,19 @@ static void reply_all(struct command_context *context, unsigned parts) {
         return;
     struct collection_iterator *iterator = collection_iterator_open(&hash, FAMILY_DEFAULT);
     collection_iterator_seek(iterator, (struct bytes){0});
-    for (left = hash.metadata.size; left != 0 && collection_iterator_next(iterator, &field, &value); left--) {
-        if ((parts & FIELDS) != 0)
-            reply_bulk(context->reply, field);
-        if ((parts & VALUES) != 0)
-            reply_bulk(context->reply, value);
-    }
-    (void)collection_end_walk(context, iterator, before, left);
+    reply_walk_entries(context, iterator, parts, hash.metadata.size, before);
 }
 
 void command_hgetall(struct command_context *context) {
-    reply_all(context, FIELDS | VALUES);
+    reply_all(context, ENTRY_SUB_KEY | ENTRY_VALUE);
 }
 
 void command_hkeys(struct command_context *context) {
-    reply_all(context, FIELDS);
+    reply_all(context, ENTRY_SUB_KEY);
 }
 
 void command_hvals(struct command_context *context) {
-    reply_all(context, VALUES);
+    reply_all(context, ENTRY_VALUE);
 }
 
 static size_t reply_element(struct reply *reply, struct bytes field, struct bytes value) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LRANGE LTRIM LINSERT LREM LPOS: what walks over lists. Positions have no gaps, so that inserting and
-// removing moves all elements on one side. Uses: arguments, list_value.
+// removing moves all elements on one side. Uses: arguments, list_value, reply_walk.
 #include "base/buffer.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/list_value.h"
+#include "commands/reply_walk.h"
 
 // --- LRANGE, LTRIM ---
 
@@ -31,7 +32,6 @@ void command_lrange(struct command_context *context) {
     struct output_mark before = output_mark(&context->reply->output);
     struct list list;
     struct list_walk walk;
-    struct bytes element;
     int64_t start = 0;
     int64_t stop = 0;
     if (!argument_integer(context, 2, &start) || !argument_integer(context, 3, &stop) ||
@@ -42,10 +42,7 @@ void command_lrange(struct command_context *context) {
     if (range.count == 0)
         return;
     list_walk_begin(&list, range.start, false, &walk);
-    uint64_t left = range.count;
-    for (; left != 0 && list_walk_next(&walk, &element); left--)
-        reply_bulk(context->reply, element);
-    (void)list_walk_end(context, &walk, before, left);
+    reply_walk_entries(context, walk.iterator, ENTRY_VALUE, range.count, before);
 }
 
 void command_ltrim(struct command_context *context) {

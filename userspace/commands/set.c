@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sets, but for their algebra (set_algebra.c) and random members (random_element.c). A member is a sub-key
-// without a value. Uses: arguments, collection_value, collection_scan.
+// without a value. Uses: arguments, collection_value, collection_scan, reply_walk.
 #include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/reply_walk.h"
 
 void command_sadd(struct command_context *context) {
     struct collection set;
@@ -118,8 +119,6 @@ void command_smismember(struct command_context *context) {
 void command_smembers(struct command_context *context) {
     struct output_mark before = output_mark(&context->reply->output);
     struct collection set;
-    struct bytes member;
-    struct bytes nothing;
     enum collection_status status = collection_read(context, 1, VALUE_SET, &set);
     if (status == COLLECTION_FAILED)
         return;
@@ -127,11 +126,8 @@ void command_smembers(struct command_context *context) {
     if (status == COLLECTION_MISSING)
         return;
     struct collection_iterator *iterator = collection_iterator_open(&set, FAMILY_DEFAULT);
-    uint64_t left = set.metadata.size;
     collection_iterator_seek(iterator, (struct bytes){0});
-    for (; left != 0 && collection_iterator_next(iterator, &member, &nothing); left--)
-        reply_bulk(context->reply, member);
-    (void)collection_end_walk(context, iterator, before, left);
+    reply_walk_entries(context, iterator, ENTRY_SUB_KEY, set.metadata.size, before);
 }
 
 static size_t reply_member(struct reply *reply, struct bytes member, struct bytes value) {

@@ -19,7 +19,8 @@
 struct blocked;       // server/blocking.h
 struct client_topics; // server/subscribers.c
 struct event;
-struct transaction; // server/transaction.h
+struct reply_stream; // server/reply_stream.h
+struct transaction;  // server/transaction.h
 enum { CLIENT_ADDRESS_SIZE = 128 };
 
 enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT };
@@ -30,7 +31,7 @@ enum client_wait {
     CLIENT_PAUSED,   // CLIENT PAUSE: its next command is parsed and not consumed
     CLIENT_BLOCKED,  // waits for a background job, whose reply comes with client_unblock(); or for a key,
                      // and its command is parsed and not consumed
-    CLIENT_THROTTLED // its output is above the high-water mark
+    CLIENT_THROTTLED // its output is above the high-water mark, or a long reply is on its way
 };
 
 // Takes over a socket that is no client's any more; -1: the connection has ended before that.
@@ -55,6 +56,7 @@ struct client {
     bool sends_heartbeats; // has sent one: the worker looks at its socket at short intervals
     struct client *heartbeat_previous, *heartbeat_next; // the worker's list of those
     struct reply reply;
+    struct reply_stream *stream;     // the rest of a reply that is too long to be held; NULL: none
     struct transaction *transaction; // NULL until MULTI or WATCH
     enum client_wait wait;
     struct blocked *blocked; // NULL: its command waits for no key

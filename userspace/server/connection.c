@@ -8,6 +8,7 @@
 #include "server/blocking.h"
 #include "server/dispatch.h"
 #include "server/monitor.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/subscribers.h"
 #include "server/transaction.h"
@@ -177,7 +178,8 @@ void connection_close(struct client *client) {
     if (client->write_event != NULL)
         event_free(client->write_event);
     request_parser_close(client->parser);
-    bool is_clean = client->reply.output.pending == 0;
+    bool is_clean = reply_stream_pending(client) == 0 && client->stream == NULL;
+    reply_stream_end(client);
     output_release(&client->reply.output);
     give_up_socket(client, is_clean);
     free(client->announced_host);
@@ -241,7 +243,7 @@ static bool may_run(struct client *client) {
         dismiss_stranger(client);
         return false;
     }
-    if (pending > OUTPUT_HIGH_WATER) {
+    if (pending > OUTPUT_HIGH_WATER || client->stream != NULL) {
         client->wait = CLIENT_THROTTLED;
         return false;
     }
@@ -376,7 +378,7 @@ static enum client_class class_of(const struct client *client) {
 
 static void check_output_limit(struct client *client) {
     struct output_limit limit = config_output_limit(client->server->config, class_of(client));
-    size_t pending = client->reply.output.pending;
+    size_t pending = reply_stream_pending(client);
     // Others stop being served above the high-water mark; a monitor is sent what all the others do.
     if (client->is_monitor && limit.hard_bytes == 0)
         limit.hard_bytes = OUTPUT_HIGH_WATER;
@@ -397,7 +399,7 @@ static void check_output_limit(struct client *client) {
 }
 
 void connection_limit_output(struct client *client) {
-    if (client->reply.output.pending > LOOK_AT_LIMIT_ABOVE && !client->closing)
+    if (reply_stream_pending(client) > LOOK_AT_LIMIT_ABOVE && !client->closing)
         check_output_limit(client);
 }
 
@@ -411,7 +413,10 @@ static void send_pending(struct client *client) {
     }
     counter_add(&worker_stats(client->worker)->output_bytes, (uint64_t)sent);
     counter_add(&client->output_bytes, (uint64_t)sent);
-    if (output->pending != 0) {
+    if (client->stream != NULL)
+        reply_stream_note_sent(client, (size_t)sent);
+    // More of a long reply is written when the loop comes round to the socket again.
+    if (output->pending != 0 || client->stream != NULL) {
         // Nobody waits for a stranger to read.
         bool dismissed = client->close_after_reply && client_must_authenticate(client);
         if (dismissed || event_add(client->write_event, NULL) != 0)
@@ -421,9 +426,9 @@ static void send_pending(struct client *client) {
         client->soft_limit_since_us = 0;
         client->closing |= client->close_after_reply;
     }
-    if (client->wait == CLIENT_THROTTLED && output->pending < OUTPUT_LOW_WATER)
+    if (client->wait == CLIENT_THROTTLED && client->stream == NULL && output->pending < OUTPUT_LOW_WATER)
         worker_resume_later(client->worker, client);
-    atomic_store_explicit(&client->output_memory, output->pending, memory_order_relaxed);
+    atomic_store_explicit(&client->output_memory, reply_stream_pending(client), memory_order_relaxed);
 }
 
 // What was held back in this round must not be sent: some of it would tell of success, or of data, that is
@@ -437,6 +442,11 @@ static void withhold_round(struct client *client, enum settle_result result) {
         client->closing = true;
         return;
     }
+    if (client->stream != NULL && reply_stream_has_left(client)) {
+        client->closing = true; // what was withheld is not this reply, but stands behind it
+        return;
+    }
+    reply_stream_end(client);
     output_truncate(&client->reply.output, client->round_mark);
     reply_error(&client->reply, why);
     client->close_after_reply = true;
@@ -449,6 +459,8 @@ void connection_finish_round(struct client *client, enum settle_result result) {
     client->wrote_this_round = false;
     client->read_this_round = false;
     client->round_marked = false;
+    if (!client->closing && client->stream != NULL)
+        reply_stream_advance(client);
     if (!client->closing)
         send_pending(client);
 }
@@ -463,6 +475,8 @@ void connection_check_limits(struct client *client, uint64_t now_us) {
         counter_add(&worker_stats(client->worker)->timeout_closed, 1);
         client_kill(client);
     }
-    if (client->reply.output.pending != 0)
+    if (reply_stream_pending(client) != 0)
         check_output_limit(client);
+    if (client->stream != NULL && !client->closing)
+        reply_stream_check(client, now_us);
 }

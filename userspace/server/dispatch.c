@@ -12,6 +12,7 @@
 #include "server/latency.h"
 #include "server/latency_histogram.h"
 #include "server/monitor.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/slow_log.h"
 #include "server/transaction.h"
@@ -431,8 +432,10 @@ static bool is_answered_by_pushes(const struct client *client) {
 static void apply_reply_mode(struct client *client, struct output_mark mark) {
     if (client->reply_mode == CLIENT_REPLY_ON)
         return;
-    if (!is_answered_by_pushes(client))
+    if (!is_answered_by_pushes(client)) {
+        reply_stream_end(client);
         output_truncate(&client->reply.output, mark);
+    }
     if (client->reply_mode == CLIENT_REPLY_SKIP)
         client->reply_mode = CLIENT_REPLY_SKIP_NEXT;
     else if (client->reply_mode == CLIENT_REPLY_SKIP_NEXT)

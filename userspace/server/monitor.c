@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Formats a command once and posts the line to every worker that has monitors. Uses: base,
-// server/{client,monitor_format,server,worker}.
+// server/{client,monitor_format,reply_stream,server,worker}.
 #include "server/monitor.h"
 
 #include "base/buffer.h"
@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "server/client.h"
 #include "server/monitor_format.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -44,17 +45,31 @@ static void let_go(struct shared_line *line) {
     free(line);
 }
 
+static void show_to_monitor(struct client *client, void *argument) {
+    const struct shared_line *line = argument;
+    if (!client->is_monitor)
+        return;
+    worker_mark_pending(client->worker, client);
+    output_append(&reply_stream_pushes(client)->output, buffer_bytes(&line->text));
+}
+
 static void show_line(struct worker *worker, void *argument) {
     struct shared_line *line = argument;
-    worker_feed_monitors(worker, buffer_bytes(&line->text));
+    worker_each_client(worker, show_to_monitor, line);
     atomic_fetch_sub(&worker_monitor_queue(worker)->waiting_bytes, size_of(line));
     let_go(line);
+}
+
+static void close_monitor(struct client *client, void *argument) {
+    (void)argument;
+    if (client->is_monitor)
+        client_kill(client);
 }
 
 // Behind all that it had yet to show.
 static void close_monitors(struct worker *worker, void *argument) {
     (void)argument;
-    worker_close_monitors(worker);
+    worker_each_client(worker, close_monitor, NULL);
     atomic_store(&worker_monitor_queue(worker)->is_overfull, false);
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A letter to each worker which it does not come back from until it is let go. Uses: base,
-// server/{server,worker}.
+// server/{reply_stream,server,worker}.
 #include "server/parking.h"
 
 #include "base/memory.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -18,9 +19,14 @@ struct parking {
     bool is_over;
 };
 
+static void break_off(struct client *client, void *argument) {
+    (void)argument;
+    reply_stream_break_off(client, "the database is replaced");
+}
+
 static void park(struct worker *worker, void *argument) {
-    (void)worker;
     struct parking *parking = argument;
+    worker_each_client(worker, break_off, NULL);
     pthread_mutex_lock(&parking->lock);
     parking->inside++;
     pthread_cond_broadcast(&parking->changed);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Stopping all workers between two commands, for what no worker may see half done: the database is closed and
-// another one opened in its place. Clients notice nothing but that they wait. May use:
+// another one opened in its place. Clients notice nothing but that they wait; only those in the middle of a
+// long reply (server/reply_stream.h) are closed, as it is read from the database that goes. May use:
 // server/{server,worker}.
 #ifndef KVFENCE_SERVER_PARKING_H
 #define KVFENCE_SERVER_PARKING_H

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Topics with the clients that want them, both ways. A subscription lies in its topic's list and in its
-// client's map. Uses: base, store/session, server/{client,connection,hash_map,pubsub,server,worker}.
+// client's map. Uses: base, store/session, server/{client,connection,hash_map,pubsub,reply_stream,
+// server,worker}.
 #include "server/subscribers.h"
 
 #include "base/assert.h"
 #include "base/glob.h"
 #include "server/connection.h"
 #include "server/hash_map.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -183,18 +185,19 @@ void subscribers_confirm(struct client *client, enum topic_kind kind, bool begun
     size_t count = kind == TOPIC_SHARD_CHANNEL
                        ? subscribers_count(client, kind)
                        : subscribers_count(client, TOPIC_CHANNEL) + subscribers_count(client, TOPIC_PATTERN);
-    reply_push(&client->reply, 3);
-    reply_bulk_text(&client->reply, words[kind][begun]);
+    struct reply *reply = reply_stream_pushes(client);
+    reply_push(reply, 3);
+    reply_bulk_text(reply, words[kind][begun]);
     if (name == NULL)
-        reply_null(&client->reply);
+        reply_null(reply);
     else
-        reply_bulk(&client->reply, *name);
-    reply_integer(&client->reply, (int64_t)count);
+        reply_bulk(reply, *name);
+    reply_integer(reply, (int64_t)count);
 }
 
 // `pattern` NULL: the client has subscribed to the channel itself.
 static void send_message(struct client *client, struct message *message, const struct bytes *pattern) {
-    struct reply *reply = &client->reply;
+    struct reply *reply = reply_stream_pushes(client);
     if (client->closing || client->close_after_reply)
         return;
     worker_mark_pending(client->worker, client);

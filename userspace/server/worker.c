@@ -244,19 +244,11 @@ void worker_resume_paused(struct worker *worker) {
     }
 }
 
-void worker_feed_monitors(struct worker *worker, struct bytes line) {
+void worker_each_client(struct worker *worker, void (*function)(struct client *client, void *argument),
+                        void *argument) {
     for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
-        if (!client->is_monitor || client->closing)
-            continue;
-        worker_mark_pending(worker, client);
-        output_append(&client->reply.output, line);
-    }
-}
-
-void worker_close_monitors(struct worker *worker) {
-    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
-        if (client->is_monitor && !client->closing)
-            client_kill(client);
+        if (!client->closing)
+            function(client, argument);
     }
 }
 

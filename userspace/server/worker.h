@@ -53,10 +53,9 @@ void worker_watch_arrivals(struct worker *worker, struct client *client);
 void worker_resume_client(struct worker *worker, struct client *client);
 // The same for a throttled client, in the next round.
 void worker_resume_later(struct worker *worker, const struct client *client);
-// On the worker's thread: appends the line to its clients in MONITOR.
-void worker_feed_monitors(struct worker *worker, struct bytes line);
-// On the worker's thread: closes its clients in MONITOR at the end of the round.
-void worker_close_monitors(struct worker *worker);
+// On the worker's thread: calls function(client, argument) for each client that is not about to be closed.
+void worker_each_client(struct worker *worker, void (*function)(struct client *client, void *argument),
+                        void *argument);
 struct monitor_queue *worker_monitor_queue(struct worker *worker); // thread-safe
 // When the current round began, by clock_duration_us(): good enough for what needs no exact time.
 uint64_t worker_round_time_us(const struct worker *worker);
