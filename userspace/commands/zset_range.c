@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Walking over ranges. Uses: arguments, zset_value, store/collection.
+// Walking over ranges. Uses: base/memory, zset_value, store/collection.
 #include "commands/zset_range.h"
 
-#include "base/buffer.h"
-#include "commands/arguments.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
 
 // --- Stepping ---
 
@@ -51,47 +52,35 @@ static void seek_end(struct zset_walk *walk, bool last) {
         collection_iterator_seek(walk->iterator, (struct bytes){0});
 }
 
-static bool skip(struct zset_walk *walk, bool backwards, uint64_t count, struct bytes *sub_key) {
-    for (; count != 0; count--) {
-        if (!step(walk, backwards, sub_key, NULL))
-            return false;
-    }
-    return true;
-}
-
-// Comes from the other end, and turns round at the first element of the range.
-static void seek_rank_from_behind(struct zset_walk *walk, uint64_t size) {
-    bool backwards = walk->range.is_reverse;
-    struct buffer first = {0};
-    struct bytes sub_key = {0};
-    seek_end(walk, !backwards);
-    if (skip(walk, !backwards, size - (uint64_t)walk->range.start, &sub_key)) {
-        buffer_append(&first, sub_key);
-        if (backwards)
-            collection_iterator_seek_back(walk->iterator, buffer_bytes(&first));
-        else
-            collection_iterator_seek(walk->iterator, buffer_bytes(&first));
-    } else {
-        walk->is_damaged = true;
-    }
-    buffer_release(&first);
-}
-
 // RocksDB goes backwards several times slower than forwards: of two ends that is the nearer one which takes
 // less time to come from.
 enum { BACKWARDS_COST = 4 };
 
-static void seek_rank(struct zset_walk *walk, uint64_t size) {
-    struct bytes sub_key;
+static void seek_rank(struct zset_walk *walk) {
     uint64_t start = (uint64_t)walk->range.start;
+    uint64_t behind = walk->size - start;
+    bool backwards = walk->range.is_reverse;
     walk->left = (uint64_t)(walk->range.stop - walk->range.start) + 1;
-    if (walk->range.is_reverse ? start * BACKWARDS_COST > size - start
-                               : start > (size - start) * BACKWARDS_COST) {
-        seek_rank_from_behind(walk, size);
-        return;
-    }
-    seek_end(walk, walk->range.is_reverse);
-    walk->is_damaged = !skip(walk, walk->range.is_reverse, start, &sub_key);
+    walk->comes_from_behind = backwards ? start * BACKWARDS_COST > behind : start > behind * BACKWARDS_COST;
+    walk->skip = walk->comes_from_behind ? behind : start;
+    seek_end(walk, backwards != walk->comes_from_behind);
+}
+
+// The last one that is passed from behind is the first of the range.
+static enum walk_step pass_rank(struct zset_walk *walk) {
+    struct bytes sub_key;
+    bool backwards = walk->range.is_reverse;
+    walk->is_damaged = !step(walk, backwards != walk->comes_from_behind, &sub_key, NULL);
+    if (walk->is_damaged)
+        return WALK_END;
+    walk->skip--;
+    if (walk->skip != 0 || !walk->comes_from_behind)
+        return WALK_PASSED;
+    if (backwards)
+        collection_iterator_seek_back(walk->iterator, sub_key);
+    else
+        collection_iterator_seek(walk->iterator, sub_key);
+    return WALK_PASSED;
 }
 
 // --- By score ---
@@ -182,15 +171,11 @@ static bool is_empty(struct zset_range *range, uint64_t size) {
 }
 
 // Seeks lead to an excluded bound as well: the first element within the range is what counts.
-static bool enter(struct zset_walk *walk, struct zset_element *element) {
+static bool enter(struct zset_walk *walk, const struct zset_element *element) {
     const struct zset_range *range = &walk->range;
-    while (next_element(walk, element)) {
-        walk->has_entered =
-            walk->has_entered || !(range->is_reverse ? is_above(range, element) : is_below(range, element));
-        if (walk->has_entered)
-            return true;
-    }
-    return false;
+    walk->has_entered =
+        walk->has_entered || !(range->is_reverse ? is_above(range, element) : is_below(range, element));
+    return walk->has_entered;
 }
 
 static bool is_over(const struct zset_walk *walk, const struct zset_element *element) {
@@ -198,48 +183,93 @@ static bool is_over(const struct zset_walk *walk, const struct zset_element *ele
 }
 
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
-    *walk = (struct zset_walk){.range = *range};
-    if (is_empty(&walk->range, set->metadata.size))
+    *walk = (struct zset_walk){.session = set->session, .range = *range, .size = set->metadata.size};
+    if (is_empty(&walk->range, walk->size))
         return;
     walk->iterator =
         collection_iterator_open(set, range->kind == ZSET_BY_LEX ? FAMILY_DEFAULT : FAMILY_ZSET_SCORE);
-    walk->left = range->limit < 0 ? UINT64_MAX : (uint64_t)range->limit;
-    if (range->kind == ZSET_BY_RANK)
-        seek_rank(walk, set->metadata.size);
-    else if (range->kind == ZSET_BY_SCORE)
+    zset_walk_rewind(walk);
+}
+
+void zset_walk_rewind(struct zset_walk *walk) {
+    walk->has_entered = false;
+    if (walk->iterator == NULL)
+        return;
+    if (walk->range.kind == ZSET_BY_RANK) {
+        seek_rank(walk);
+        return;
+    }
+    walk->left = walk->range.limit < 0 ? UINT64_MAX : (uint64_t)walk->range.limit;
+    walk->skip = (uint64_t)walk->range.offset;
+    if (walk->range.kind == ZSET_BY_SCORE)
         seek_score(walk);
     else
         seek_member(walk);
 }
 
-bool zset_walk_next(struct zset_walk *walk, struct zset_element *element) {
-    if (walk->left == 0 || walk->iterator == NULL || walk->is_damaged)
-        return false;
-    while (enter(walk, element) && !is_over(walk, element)) {
-        if (walk->range.offset == 0) {
-            walk->left--;
-            return true;
-        }
-        walk->range.offset--;
-    }
-    walk->is_damaged = walk->is_damaged || walk->range.kind == ZSET_BY_RANK; // less than the size says
-    walk->left = 0;
-    return false;
+static char *keep(struct bytes *member) {
+    char *kept = memory_copy(member->data, member->length);
+    member->data = kept;
+    return kept;
 }
 
-bool zset_walk_close(struct zset_walk *walk, struct command_context *context, struct output_mark before) {
-    enum store_status status = STORE_OK;
-    if (walk->iterator != NULL) {
-        status = collection_iterator_status(walk->iterator);
-        collection_iterator_close(walk->iterator);
-        walk->iterator = NULL;
+void zset_walk_keep(struct zset_walk *walk) {
+    walk->kept_min = keep(&walk->range.min.member);
+    walk->kept_max = keep(&walk->range.max.member);
+}
+
+enum walk_step zset_walk_step(struct zset_walk *walk, struct zset_element *element) {
+    bool by_rank = walk->range.kind == ZSET_BY_RANK;
+    if (walk->left == 0 || walk->iterator == NULL || walk->is_damaged)
+        return WALK_END;
+    if (by_rank && walk->skip != 0)
+        return pass_rank(walk);
+    if (!next_element(walk, element)) {
+        walk->is_damaged = walk->is_damaged || by_rank; // less than the size says
+        return WALK_END;
     }
-    if (status == STORE_OK && !walk->is_damaged)
-        return true;
-    output_truncate(&context->reply->output, before);
-    if (status == STORE_OK)
-        zset_reply_damaged(context);
-    else
-        reply_store_error(context, status);
-    return false;
+    if (!enter(walk, element))
+        return WALK_PASSED;
+    if (is_over(walk, element))
+        return WALK_END;
+    if (walk->skip != 0) {
+        walk->skip--;
+        return WALK_PASSED;
+    }
+    walk->left--;
+    return WALK_ELEMENT;
+}
+
+bool zset_walk_next(struct zset_walk *walk, struct zset_element *element) {
+    enum walk_step taken = WALK_PASSED;
+    while (taken == WALK_PASSED)
+        taken = zset_walk_step(walk, element);
+    return taken == WALK_ELEMENT;
+}
+
+const char *zset_walk_error(const struct zset_walk *walk) {
+    enum store_status status = STORE_OK;
+    if (walk->iterator != NULL)
+        status = collection_iterator_status(walk->iterator);
+    if (status != STORE_OK)
+        return session_error(walk->session, status);
+    return walk->is_damaged ? zset_damaged_error() : NULL;
+}
+
+void zset_walk_close(struct zset_walk *walk) {
+    if (walk->iterator != NULL)
+        collection_iterator_close(walk->iterator);
+    walk->iterator = NULL;
+    free(walk->kept_min);
+    free(walk->kept_max);
+}
+
+bool zset_walk_end(struct zset_walk *walk, struct command_context *context, struct output_mark before) {
+    const char *error = zset_walk_error(walk);
+    if (error != NULL) {
+        output_truncate(&context->reply->output, before);
+        reply_error(context->reply, error);
+    }
+    zset_walk_close(walk);
+    return error == NULL;
 }

@@ -2,10 +2,12 @@
 //
 // A range of a sorted set, by rank, score or member, and a walk over it in either direction. Ranges by score
 // and by member seek to where they begin. Ranks are not stored: one is found by walking to it from the nearer
-// end. May use: base, store/collection, server/command, zset_value.
+// end. May use: base, store/collection, server/command, reply_walk,
+// zset_value.
 #ifndef KVFENCE_COMMANDS_ZSET_RANGE_H
 #define KVFENCE_COMMANDS_ZSET_RANGE_H
 
+#include "commands/reply_walk.h"
 #include "commands/zset_value.h"
 
 enum zset_range_kind { ZSET_BY_RANK, ZSET_BY_SCORE, ZSET_BY_LEX };
@@ -35,18 +37,32 @@ bool zset_range_read(struct command_context *context, size_t min, size_t max, st
 bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size);
 
 struct zset_walk {
+    struct store_session *session;
     struct zset_range range;
     struct collection_iterator *iterator; // NULL: the range is empty
+    uint64_t size;                        // of the set
     uint64_t left;                        // elements at most
+    uint64_t skip;                        // elements to be passed over before the first one
+    bool comes_from_behind;               // meanwhile it goes the other way, and then turns round
     bool has_entered;                     // is in the range or behind it
     bool is_damaged;
+    char *kept_min, *kept_max; // bounds that are the walk's own; NULL: borrowed
 };
 
-// Stage nothing until zset_walk_close().
+// Borrows the range's bounds. Stage nothing until zset_walk_close().
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range);
-// False at the end, or on an error, which closing tells. The element is valid until the next call.
+// Makes the bounds the walk's own.
+void zset_walk_keep(struct zset_walk *walk);
+// Goes back to the beginning of the range.
+void zset_walk_rewind(struct zset_walk *walk);
+// One step, which may be one over an element that is not shown. It is valid until the next call.
+enum walk_step zset_walk_step(struct zset_walk *walk, struct zset_element *element);
+// Steps until there is an element. False at the end, or on an error.
 bool zset_walk_next(struct zset_walk *walk, struct zset_element *element);
-// False: everything that was replied since `before` is replaced by the error.
-bool zset_walk_close(struct zset_walk *walk, struct command_context *context, struct output_mark before);
+// What is wrong with the walk so far, as an error reply; NULL: nothing.
+const char *zset_walk_error(const struct zset_walk *walk);
+void zset_walk_close(struct zset_walk *walk);
+// Closes it. False if there was an error: everything that was replied since `before` is replaced by it.
+bool zset_walk_end(struct zset_walk *walk, struct command_context *context, struct output_mark before);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ranges answered, counted and stored: ZRANGE and the commands of one kind of range each, ZRANGESTORE, ZCOUNT
-// ZLEXCOUNT. Uses: arguments, collection_value, zset_range, zset_store.
+// ZLEXCOUNT. Uses: arguments, collection_value, reply_walk, zset_range, zset_store.
 #include "commands/arguments.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
@@ -77,37 +77,68 @@ static bool read_request(struct command_context *context, struct request *reques
 
 // --- Answering ---
 
+struct shown_walk {
+    struct zset_walk walk;
+    bool with_scores;
+};
+
+static enum walk_step show_step(void *state, struct reply *reply) {
+    struct shown_walk *shown = state;
+    struct zset_element element;
+    enum walk_step taken = zset_walk_step(&shown->walk, &element);
+    if (taken == WALK_ELEMENT && reply != NULL)
+        zset_reply_element(reply, &element, shown->with_scores);
+    return taken;
+}
+
+static void show_again(void *state) {
+    struct shown_walk *shown = state;
+    zset_walk_rewind(&shown->walk);
+}
+
+static void keep_shown(void *state) {
+    struct shown_walk *shown = state;
+    zset_walk_keep(&shown->walk);
+}
+
+static const char *shown_error(void *state) {
+    const struct shown_walk *shown = state;
+    return zset_walk_error(&shown->walk);
+}
+
+static void close_shown(void *state) {
+    struct shown_walk *shown = state;
+    zset_walk_close(&shown->walk);
+}
+
+static const struct walk_kind shown_elements = {.size = sizeof(struct shown_walk),
+                                                .step = show_step,
+                                                .rewind = show_again,
+                                                .keep = keep_shown,
+                                                .error = shown_error,
+                                                .close = close_shown};
+
 // How many there are is known beforehand.
 static void reply_ranks(struct command_context *context, const struct collection *set,
                         const struct request *request) {
     struct output_mark before = output_mark(&context->reply->output);
     struct zset_range range = request->range;
-    struct zset_walk walk;
-    struct zset_element element;
+    struct shown_walk shown = {.with_scores = request->with_scores};
     if (!zset_range_resolve_ranks(&range, set->metadata.size)) {
         reply_array(context->reply, 0);
         return;
     }
     uint64_t count = (uint64_t)(range.stop - range.start) + 1;
     reply_array(context->reply, count * zset_reply_width(context->reply, request->with_scores));
-    zset_walk_open(&walk, set, &range);
-    while (zset_walk_next(&walk, &element))
-        zset_reply_element(context->reply, &element, request->with_scores);
-    (void)zset_walk_close(&walk, context, before);
+    zset_walk_open(&shown.walk, set, &range);
+    reply_walk_counted(context, &shown_elements, &shown, count, before);
 }
 
 static void reply_elements(struct command_context *context, const struct collection *set,
                            const struct request *request) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct zset_walk walk;
-    struct zset_element element;
-    size_t count = 0;
-    struct output_block *header = reply_deferred_begin(context->reply);
-    zset_walk_open(&walk, set, &request->range);
-    for (; zset_walk_next(&walk, &element); count++)
-        zset_reply_element(context->reply, &element, request->with_scores);
-    reply_array_end(context->reply, header, count * zset_reply_width(context->reply, request->with_scores));
-    (void)zset_walk_close(&walk, context, before);
+    struct shown_walk shown = {.with_scores = request->with_scores};
+    zset_walk_open(&shown.walk, set, &request->range);
+    reply_walk_all(context, &shown_elements, &shown, zset_reply_width(context->reply, request->with_scores));
 }
 
 static void show(struct command_context *context, unsigned given, enum zset_range_kind kind, bool reverse) {
@@ -181,7 +212,7 @@ static void reply_count(struct command_context *context, enum zset_range_kind ki
         zset_walk_open(&walk, &set, &range);
         while (zset_walk_next(&walk, &element))
             count++;
-        if (!zset_walk_close(&walk, context, before))
+        if (!zset_walk_end(&walk, context, before))
             return;
     }
     reply_integer(context->reply, count);

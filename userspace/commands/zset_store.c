@@ -16,7 +16,7 @@ bool zset_gather(struct command_context *context, const struct collection *set,
     zset_walk_open(&walk, set, range);
     while (zset_walk_next(&walk, &element))
         zset_elements_add(out, &element);
-    return zset_walk_close(&walk, context, before);
+    return zset_walk_end(&walk, context, before);
 }
 
 // The key goes, whatever it holds.

@@ -91,9 +91,12 @@ bool zset_decode_score(struct bytes sub_key, struct zset_element *out) {
     return true;
 }
 
+const char *zset_damaged_error(void) {
+    return "ERR the stored sorted set is damaged: elements are missing, or their scores are";
+}
+
 void zset_reply_damaged(struct command_context *context) {
-    reply_error(context->reply,
-                "ERR the stored sorted set is damaged: elements are missing, or their scores are");
+    reply_error(context->reply, zset_damaged_error());
 }
 
 // --- Replying ---

@@ -36,6 +36,7 @@ void zset_remove(struct collection *set, struct bytes member, double score);
 // Both decode one entry: false if it is damaged.
 bool zset_decode_member(struct bytes sub_key, struct bytes value, struct zset_element *out);
 bool zset_decode_score(struct bytes sub_key, struct zset_element *out);
+const char *zset_damaged_error(void);
 void zset_reply_damaged(struct command_context *context);
 
 // One element of a reply, which in RESP3 is a pair if it has a score. The array's header counts
