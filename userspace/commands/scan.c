@@ -2,41 +2,91 @@
 //
 // KEYS and SCAN. A cursor stands for the last key that was looked at and the next call goes on after it in
 // key order: whatever happens to other keys between, one that lives through the whole scan is met. Uses:
-// arguments, scan_cursor, scan_range, session, glob.
+// memory, glob, arguments, reply_walk, scan_cursor, scan_range, session.
 #include "base/glob.h"
+#include "base/memory.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/reply_walk.h"
 #include "commands/scan_cursor.h"
 #include "commands/scan_range.h"
+
+#include <stdlib.h>
 
 static bool keys_with_slots(const struct command_context *context) {
     return store_layout(session_store(context->session))->with_slot;
 }
 
-void command_keys(struct command_context *context) {
-    struct bytes pattern = context->arguments[1];
-    struct scan_range range = scan_range_of(pattern, keys_with_slots(context));
-    struct key_iterator *iterator = key_iterator_open(context->session, context->now);
-    key_iterator_seek(iterator, range.start, false);
-    struct output_mark mark = output_mark(&context->reply->output);
-    struct output_block *header = reply_deferred_begin(context->reply);
+// --- KEYS ---
+
+struct key_walk {
+    struct store_session *session;
+    struct key_iterator *iterator;
+    struct bytes pattern;
+    struct scan_range range; // borrows from the pattern
+    bool with_slots;
+    char *kept_pattern; // the walk's own; NULL: borrowed
+};
+
+// Looks at some keys at most, however many are dead.
+static enum walk_step key_step(void *state, struct reply *reply) {
+    enum { LOOKED_AT = 64 };
+    struct key_walk *walk = state;
     struct bytes key;
     struct metadata metadata;
-    size_t found = 0;
-    while (key_iterator_next(iterator, &key, &metadata, NULL) && scan_range_covers(&range, key)) {
-        if (!glob_match(pattern, key, false))
-            continue;
-        reply_bulk(context->reply, key);
-        found++;
-    }
-    reply_array_end(context->reply, header, found);
-    enum store_status status = key_iterator_status(iterator);
-    if (status != STORE_OK) {
-        output_truncate(&context->reply->output, mark);
-        reply_store_error(context, status);
-    }
-    key_iterator_close(iterator);
+    key_iterator_limit(walk->iterator, LOOKED_AT);
+    if (!key_iterator_next(walk->iterator, &key, &metadata, NULL))
+        return key_iterator_stopped(walk->iterator, &key) ? WALK_PASSED : WALK_END;
+    if (!scan_range_covers(&walk->range, key))
+        return WALK_END;
+    if (!glob_match(walk->pattern, key, false))
+        return WALK_PASSED;
+    if (reply != NULL)
+        reply_bulk(reply, key);
+    return WALK_ELEMENT;
 }
+
+static void key_rewind(void *state) {
+    const struct key_walk *walk = state;
+    key_iterator_seek(walk->iterator, walk->range.start, false);
+}
+
+static void key_keep(void *state) {
+    struct key_walk *walk = state;
+    walk->kept_pattern = memory_copy(walk->pattern.data, walk->pattern.length);
+    walk->pattern.data = walk->kept_pattern;
+    walk->range = scan_range_of(walk->pattern, walk->with_slots);
+}
+
+static const char *key_error(void *state) {
+    const struct key_walk *walk = state;
+    enum store_status status = key_iterator_status(walk->iterator);
+    return status == STORE_OK ? NULL : session_error(walk->session, status);
+}
+
+static void key_close(void *state) {
+    const struct key_walk *walk = state;
+    key_iterator_close(walk->iterator);
+    free(walk->kept_pattern);
+}
+
+void command_keys(struct command_context *context) {
+    static const struct walk_kind keys = {.size = sizeof(struct key_walk),
+                                          .step = key_step,
+                                          .rewind = key_rewind,
+                                          .keep = key_keep,
+                                          .error = key_error,
+                                          .close = key_close};
+    struct key_walk walk = {.session = context->session,
+                            .iterator = key_iterator_open(context->session, context->now),
+                            .pattern = context->arguments[1],
+                            .with_slots = keys_with_slots(context)};
+    walk.range = scan_range_of(walk.pattern, walk.with_slots);
+    key_rewind(&walk);
+    reply_walk_all(context, &keys, &walk, 1);
+}
+
+// --- SCAN ---
 
 static bool wanted(const struct scan_options *options, struct bytes key, enum value_type type) {
     if (options->type.data != NULL && !bytes_equal_text_nocase(options->type, value_type_name(type)))
