@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "raw_client.h"
 #include "replication_pair.h"
 
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 struct nodes {
     struct test_server master, replica;
@@ -196,6 +198,38 @@ static void wait_counts_the_replicas_that_have_the_writes(void **state) {
     freeReplyObject(reply);
 }
 
+static bool sees_two(void *context) {
+    return server_info_number(context, "replication", "connected_slaves") == 2;
+}
+
+static void acknowledge(int fd, long long sequence) {
+    char text[96];
+    char number[24];
+    int length = snprintf(number, sizeof(number), "%lld", sequence);
+    (void)snprintf(text, sizeof(text), "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$%d\r\n%s\r\n", length, number);
+    raw_send_text(fd, text);
+}
+
+// A node that has been promoted writes under numbers that its former master may use for something else.
+static void what_was_never_sent_to_a_replica_is_not_acknowledged_by_it(void **state) {
+    struct nodes *nodes = *state;
+    char psync[48];
+    wait_in_step(nodes->to_master, nodes->to_replica);
+    int fake = server_connect_raw(&nodes->master);
+    long long sequence = server_info_number(nodes->to_master, "replication", "master_repl_offset");
+    (void)snprintf(psync, sizeof(psync), "PSYNC %lld\r\n", sequence + 1);
+    raw_send_text(fake, psync);
+    raw_expect(fake, "+OK\r\n");
+    wait_until(sees_two, nodes->to_master, 60, "both replicas are fed");
+    wire_cut(nodes->wire);
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    acknowledge(fake, sequence + 1000);
+    expect_integer(nodes->to_master, 0, "WAIT 1 300");
+    acknowledge(fake, server_info_number(nodes->to_master, "replication", "master_repl_offset"));
+    expect_integer(nodes->to_master, 1, "WAIT 1 20000");
+    (void)close(fake);
+}
+
 static bool is_stale(void *context) {
     redisReply *reply = command(context, "GET key");
     bool stale = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MASTERDOWN", 10) == 0;
@@ -340,6 +374,7 @@ int main(void) {
         WITH_NODES(a_watched_key_that_the_master_changes_is_noticed),
         WITH_NODES(writes_are_refused_by_a_replica_and_its_role_is_told),
         WITH_NODES(wait_counts_the_replicas_that_have_the_writes),
+        WITH_NODES(what_was_never_sent_to_a_replica_is_not_acknowledged_by_it),
         WITH_NODES(old_data_are_served_or_not_as_configured),
         WITH_NODES(a_master_with_a_password_is_followed_only_with_it),
         WITH_NODES(broken_links_need_no_full_copy),

@@ -46,11 +46,13 @@ static bool end_with(struct feed *feed, const char *why) {
 
 // --- What the replica says ---
 
+// Of what it has not been sent, a replica can only have something else under the same number.
 static void note_acknowledgement(struct feed *feed, uint64_t sequence) {
     struct replica *replica = feed->replica;
     feed->heard_us = clock_duration_us();
     bool first = !atomic_exchange(&replica->acknowledges, true);
-    if (!first && sequence <= atomic_load(&replica->acknowledged))
+    if (sequence >= log_tail_position(feed->tail) ||
+        (!first && sequence <= atomic_load(&replica->acknowledged)))
         return;
     atomic_store(&replica->acknowledged, sequence);
     replicas_note_acknowledgement(replica->all);

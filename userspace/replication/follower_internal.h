@@ -53,8 +53,9 @@ void follower_load_version(struct follower *follower);
 bool follower_greet(struct follower *follower);
 // By the log, or by a full copy. True: something has come of it.
 bool follower_synchronise(struct follower *follower);
-// Applies what the master sends until the connection ends. True if anything has come.
-bool follower_stream(struct follower *follower);
+// Applies what the master sends until the connection ends. `position`: what this node has told the master to
+// have, and to have durable. True if anything has come.
+bool follower_stream(struct follower *follower, uint64_t position);
 // Copies the master's whole database and puts it in the place of this node's. False with link.error.
 bool follower_copy_everything(struct follower *follower);
 

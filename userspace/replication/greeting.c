@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the connection to the master's consent to go on: who it is, whether it may be followed, and where to
-// begin. Uses: base, lease, store/history, server, replication.
+// begin. Uses: base, lease, store/{history,session}, server, replication.
 #include "base/durable_file.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -9,6 +9,7 @@
 #include "replication/follower_internal.h"
 #include "server/lease_gate.h"
 #include "server/server.h"
+#include "store/session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -170,11 +171,31 @@ static bool copy_everything(struct follower *follower, const struct history *his
     return follower_copy_everything(follower);
 }
 
+// What the master is told to be here counts as acknowledged: a stream that ended may have left some of it in
+// memory.
+static bool make_durable(struct follower *follower) {
+    session_note_read(follower->session);
+    if (store_settle(follower->session) == SETTLED)
+        return true;
+    (void)snprintf(follower->link.error, sizeof(follower->link.error), "%s",
+                   session_settle_error(follower->session));
+    return false;
+}
+
+// In the role guard, so that this node still follows: what it has from here on is the master's alone.
+static bool find_position(struct follower *follower, uint64_t *latest) {
+    session_write_begin(follower->session, NULL, 0);
+    bool follows = !follower_is_outdated(follower);
+    *latest = store_latest_sequence(follower->server->store);
+    session_write_end(follower->session);
+    return follows;
+}
+
 bool follower_synchronise(struct follower *follower) {
     struct history history;
     struct bytes answer;
-    uint64_t latest = store_latest_sequence(follower->server->store);
-    if (!read_history(follower, &history))
+    uint64_t latest = 0;
+    if (!find_position(follower, &latest) || !make_durable(follower) || !read_history(follower, &history))
         return false;
     const char *id = id_to_name(follower, &history, latest);
     if (!ask_for_log(follower, id, latest, &answer))
@@ -185,7 +206,7 @@ bool follower_synchronise(struct follower *follower) {
         !ask_for_log(follower, NULL, latest, &answer))
         return false;
     if (bytes_equal(answer, BYTES_LITERAL("+OK")))
-        return follower_stream(follower);
+        return follower_stream(follower, latest);
     if (bytes_equal(answer, BYTES_LITERAL("-" PEER_LOADING_ERROR)) || answer.length == 0 ||
         answer.data[0] != '-') {
         (void)snprintf(follower->link.error, sizeof(follower->link.error), "it answers to PSYNC: %.*s",

@@ -23,6 +23,7 @@ struct stream {
     struct follower *follower;
     bool is_owed;             // an acknowledgement, at once
     bool has_applied;         // since the last time that the log was flushed
+    uint64_t position;        // where the master's data end here: what comes later is not from it
     bool has_come;            // anything at all
     uint64_t acknowledged_us; // when that was done last
     struct buffer waiting;    // an acknowledgement, or the rest of one, that the socket did not take yet
@@ -53,8 +54,7 @@ static bool acknowledge_if_due(struct stream *stream) {
         return push(stream);
     if (stream->waiting.length == 0) {
         char number[NUMBER_INTEGER_SIZE];
-        size_t length =
-            number_write_integer(number, (int64_t)store_latest_sequence(stream->follower->server->store));
+        size_t length = number_write_integer(number, (int64_t)stream->position);
         buffer_append_format(&stream->waiting, "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$%zu\r\n%.*s\r\n",
                              length, (int)length, number);
         stream->is_owed = false;
@@ -74,8 +74,10 @@ static bool apply(struct stream *stream, struct bytes batch) {
     if (!outdated)
         changes_will_be_seen(follower->server, batch);
     bool applied = !outdated && store_apply(follower->session, batch, error) == APPLIED;
-    if (applied)
+    if (applied) {
+        stream->position = store_latest_sequence(follower->server->store);
         changes_are_seen(follower->server, batch);
+    }
     session_write_end(follower->session);
     stream->has_applied |= applied;
     if (!applied && !outdated)
@@ -135,11 +137,11 @@ static bool make_durable(struct stream *stream) {
     return store_settle(session) == SETTLED || end_with(stream, session_settle_error(session));
 }
 
-bool follower_stream(struct follower *follower) {
-    struct stream stream = {.follower = follower, .is_owed = true};
+bool follower_stream(struct follower *follower, uint64_t position) {
+    struct stream stream = {.follower = follower, .is_owed = true, .position = position};
     follower_set_state(follower, FOLLOWER_CONNECTED);
     log_info("following master %s:%u from sequence number %" PRIu64 " on", follower->following.master.host,
-             follower->following.master.port, store_latest_sequence(follower->server->store) + 1);
+             follower->following.master.port, position + 1);
     follower->link.timeout_ms *= 2; // a master that has nothing to say pings every one or two seconds
     while (take_all(&stream) && make_durable(&stream) && acknowledge_if_due(&stream)) {
         if (follower_is_outdated(follower) || !link_receive(&follower->link))
