@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 struct nodes {
     struct test_server master, replica;
@@ -204,6 +206,49 @@ static void a_replica_killed_at_any_moment_has_the_old_data_or_the_new(void **st
     assert_same_data(nodes->to_master, nodes->to_replica);
 }
 
+// A database that was open: its log has a directory of its own.
+static void leave_old_database(const struct test_server *server) {
+    static const char *const names[] = {"", "/archive", "/archive/000001.log", "/000004.sst", "/CURRENT"};
+    char path[256];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/sync_checkpoint%s", server->directory, names[i]);
+        if (i < 2) {
+            assert_int_equal(mkdir(path, 0700), 0);
+            continue;
+        }
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_true(fputs("of another database", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+    }
+}
+
+static bool has_old_database(const struct test_server *server) {
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/sync_checkpoint", server->directory);
+    return access(path, F_OK) == 0;
+}
+
+static void an_old_database_in_the_copys_place_is_in_nobodys_way(void **state) {
+    struct nodes *nodes = *state;
+    expect_text(nodes->to_replica, "OK", "SET own 1");
+    write_data(nodes->to_master, "early", 100);
+    write_out(nodes->to_master);
+    leave_old_database(&nodes->replica);
+    follow(nodes->to_replica, wire_port(nodes->wire));
+    assert_same_data(nodes->to_master, nodes->to_replica);
+    assert_false(has_old_database(&nodes->replica));
+}
+
+static void an_old_database_in_the_copys_place_is_deleted_at_the_start(void **state) {
+    struct nodes *nodes = *state;
+    server_kill(&nodes->replica);
+    leave_old_database(&nodes->replica);
+    server_restart(&nodes->replica);
+    assert_false(has_old_database(&nodes->replica));
+    reconnect(&nodes->to_replica, &nodes->replica);
+}
+
 static void the_rate_of_copies_is_limited(void **state) {
     struct nodes *nodes = *state;
     write_data(nodes->to_master, "early", 500); // 5 MB
@@ -322,6 +367,8 @@ int main(void) {
         WITH_NODES(a_replica_that_is_killed_while_copying_has_its_old_data),
         WITH_NODES(a_master_that_is_killed_while_copied_is_copied_when_it_is_back),
         WITH_NODES(a_replica_killed_at_any_moment_has_the_old_data_or_the_new),
+        WITH_NODES(an_old_database_in_the_copys_place_is_in_nobodys_way),
+        WITH_NODES(an_old_database_in_the_copys_place_is_deleted_at_the_start),
         WITH_NODES(the_rate_of_copies_is_limited),
         WITH_NODES(what_only_an_old_master_has_is_thrown_away),
         WITH_NODES(an_old_master_that_is_behind_but_parted_is_found_out),

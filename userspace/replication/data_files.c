@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,19 +80,42 @@ bool data_files_next_name(struct bytes *list, struct bytes *name) {
     return true;
 }
 
-static void remove_file(void *context, struct bytes name) {
-    struct buffer path = {0};
-    path_of(context, name, &path);
-    (void)unlink(path.data);
-    buffer_release(&path);
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place) {
+    (void)status;
+    (void)place;
+    return type == FTW_DP ? rmdir(path) : unlink(path);
+}
+
+// Links are removed and not followed.
+static bool remove_tree(const char *path) {
+    enum { OPEN_AT_ONCE = 8 };
+    return nftw(path, remove_entry, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
 }
 
 bool data_files_remove(const char *directory) {
-    struct buffer copy = {0};
-    buffer_append_format(&copy, "%s%c", directory, '\0');
-    (void)data_files_each(directory, remove_file, copy.data);
-    buffer_release(&copy);
-    return rmdir(directory) == 0 || errno == ENOENT;
+    return remove_tree(directory);
+}
+
+static bool is_directory(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool data_files_remove_directories(const char *directory) {
+    bool removed = true;
+    DIR *entries = opendir(directory);
+    if (entries == NULL)
+        return false;
+    for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+        struct buffer path = {0};
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        path_of(directory, bytes_from_text(entry->d_name), &path);
+        removed = removed && (!is_directory(path.data) || remove_tree(path.data));
+        buffer_release(&path);
+    }
+    (void)closedir(entries);
+    return removed;
 }
 
 static bool sync_path(const char *path, int flags) {

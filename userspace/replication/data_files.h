@@ -29,8 +29,10 @@ bool data_files_each(const char *directory, data_file_function *each, void *cont
 // The next name of a list joined by commas, taken off its front. False at the end.
 bool data_files_next_name(struct bytes *list, struct bytes *name);
 
-// Deletes the directory with its files; it may be missing. False with errno.
+// Deletes the directory with all that is in it; it may be missing. False with errno.
 bool data_files_remove(const char *directory);
+// Deletes the directories in it: a database that has been open keeps old log in one of them.
+bool data_files_remove_directories(const char *directory);
 // Makes what is in the directory durable, names included.
 bool data_files_sync(const char *directory);
 

@@ -141,6 +141,7 @@ struct follower *follower_open(const struct follower_config *config) {
     follower->session = config->server->replication_session;
     follower->link.fd = -1;
     follower_load_version(follower);
+    follower_remove_old_copy(follower);
     follower->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (follower->wake >= 0 && pthread_create(&follower->thread, NULL, run, follower) == 0)
         return follower;

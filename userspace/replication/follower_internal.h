@@ -58,5 +58,7 @@ bool follower_synchronise(struct follower *follower);
 bool follower_stream(struct follower *follower, uint64_t position);
 // Copies the master's whole database and puts it in the place of this node's. False with link.error.
 bool follower_copy_everything(struct follower *follower);
+// Before the thread is started: deletes what an interrupted copy has left and nobody can go on with.
+void follower_remove_old_copy(struct follower *follower);
 
 #endif

@@ -138,7 +138,8 @@ static bool is_from(const struct copy *copy, struct bytes identity) {
 static bool prepare_directory(struct copy *copy, struct bytes identity) {
     char error[DURABLE_FILE_ERROR_SIZE];
     if (is_from(copy, identity))
-        return true;
+        return data_files_remove_directories(copy->directory) ||
+               failed(copy, "cannot empty", bytes_from_text(copy->directory));
     if (!data_files_remove(copy->directory))
         return failed(copy, "cannot empty", bytes_from_text(copy->directory));
     if (mkdir(copy->directory, 0700) != 0)
@@ -307,10 +308,19 @@ static bool fetch_everything(struct copy *copy) {
 
 // --- Putting it in place ---
 
+// From here on what is in the directory can be this node's old database, of which no file may be kept for the
+// next copy, however alike it looks.
+static bool disown_files(struct copy *copy) {
+    char error[DURABLE_FILE_ERROR_SIZE];
+    return durable_file_remove(copy->source_path, error) || end_with(copy, error);
+}
+
 static bool put_in_place(struct copy *copy) {
     struct follower *follower = copy->follower;
     struct server *server = follower->server;
     char error[STORE_ERROR_SIZE] = "another master is to be followed";
+    if (!disown_files(copy))
+        return false;
     // What reads the database on threads of its own.
     replicas_stop(follower->replicas);
     snapshots_stop(follower->snapshots);
@@ -320,8 +330,8 @@ static bool put_in_place(struct copy *copy) {
         watch_touch_all(server->watch_table);
     parking_end(parking);
     follower_restart_givers(follower);
-    (void)unlink(copy->source_path);
-    (void)data_files_remove(copy->directory); // without its source it is of no use
+    if (!data_files_remove(copy->directory)) // without its source it is of no use
+        log_warning("'%s' could not be removed: %s", copy->directory, strerror(errno));
     return done || end_with(copy, error);
 }
 
@@ -359,6 +369,18 @@ static char *path_in(const struct follower *follower, const char *name) {
     config_text(follower->server->config, CONFIG_DIR, &path);
     buffer_append_format(&path, "/%s%c", name, '\0');
     return path.data;
+}
+
+// A crash while the databases changed places leaves the old one there.
+void follower_remove_old_copy(struct follower *follower) {
+    struct copy copy = {.directory = path_in(follower, "sync_checkpoint"),
+                        .source_path = path_in(follower, "sync_checkpoint.source")};
+    if (access(copy.source_path, F_OK) != 0 && access(copy.directory, F_OK) == 0) {
+        log_info("removing '%s', which nothing can be done with", copy.directory);
+        if (!data_files_remove(copy.directory))
+            log_warning("'%s' could not be removed: %s", copy.directory, strerror(errno));
+    }
+    release(&copy);
 }
 
 bool follower_copy_everything(struct follower *follower) {
