@@ -38,6 +38,22 @@ bool argument_integer_or(struct command_context *context, size_t index, int64_t 
     return read_integer(context, context->arguments[index], out, error);
 }
 
+bool argument_positive(struct command_context *context, size_t index, int64_t *out, const char *error) {
+    if (!argument_integer_or(context, index, out, error))
+        return false;
+    if (*out > 0)
+        return true;
+    reply_error(context->reply, error);
+    return false;
+}
+
+bool argument_key_count(struct command_context *context, size_t index, size_t *out) {
+    int64_t count = 0;
+    bool is_right = argument_positive(context, index, &count, "ERR numkeys should be greater than 0");
+    *out = (size_t)count;
+    return is_right;
+}
+
 bool value_integer(struct command_context *context, struct bytes text, int64_t *out) {
     return read_integer(context, text, out, "ERR value is not an integer or out of range");
 }

@@ -24,6 +24,10 @@ bool argument_is(const struct command_context *context, size_t index, const char
 bool argument_integer(struct command_context *context, size_t index, int64_t *out);
 // The same with an error text of the command's own.
 bool argument_integer_or(struct command_context *context, size_t index, int64_t *out, const char *error);
+// The same for a number that must be above 0.
+bool argument_positive(struct command_context *context, size_t index, int64_t *out, const char *error);
+// How many keys follow: "ERR numkeys should be greater than 0".
+bool argument_key_count(struct command_context *context, size_t index, size_t *out);
 bool argument_float(struct command_context *context, size_t index, long double *out);
 
 // A value read from the database, as INCR and INCRBYFLOAT need it: the same errors.

@@ -102,19 +102,15 @@ bool list_pop_first(struct command_context *context, const struct list_pop_argum
 }
 
 bool list_read_pop_arguments(struct command_context *context, size_t at, struct list_pop_arguments *out) {
-    int64_t keys = 0;
+    size_t keys = 0;
     int64_t count = 1;
-    if (!argument_integer_or(context, at, &keys, "ERR numkeys should be greater than 0"))
+    if (!argument_key_count(context, at, &keys))
         return false;
-    if (keys <= 0) {
-        reply_error(context->reply, "ERR numkeys should be greater than 0");
-        return false;
-    }
-    if ((uint64_t)keys >= context->count - at - 1) {
+    if (keys >= context->count - at - 1) {
         reply_syntax_error(context);
         return false;
     }
-    size_t end_at = at + 1 + (size_t)keys;
+    size_t end_at = at + 1 + keys;
     if (!list_argument_end(context, end_at, &out->end))
         return false;
     bool has_count = end_at + 3 == context->count && argument_is(context, end_at + 1, "COUNT");
@@ -122,14 +118,10 @@ bool list_read_pop_arguments(struct command_context *context, size_t at, struct 
         reply_syntax_error(context);
         return false;
     }
-    if (has_count && !argument_integer_or(context, end_at + 2, &count, "ERR count should be greater than 0"))
+    if (has_count && !argument_positive(context, end_at + 2, &count, "ERR count should be greater than 0"))
         return false;
-    if (count <= 0) {
-        reply_error(context->reply, "ERR count should be greater than 0");
-        return false;
-    }
     out->first_key = at + 1;
-    out->keys = (size_t)keys;
+    out->keys = keys;
     out->count = (uint64_t)count;
     return true;
 }

@@ -284,19 +284,15 @@ static bool count_one(void *context, struct bytes member) {
 // SINTERCARD numkeys key [key ...] [LIMIT limit]
 void command_sintercard(struct command_context *context) {
     struct algebra algebra;
-    int64_t keys = 0;
+    size_t keys = 0;
     int64_t limit = 0;
-    if (!argument_integer_or(context, 1, &keys, "ERR numkeys should be greater than 0"))
+    if (!argument_key_count(context, 1, &keys))
         return;
-    if (keys <= 0) {
-        reply_error(context->reply, "ERR numkeys should be greater than 0");
-        return;
-    }
-    if ((uint64_t)keys > context->count - 2) {
+    if (keys > context->count - 2) {
         reply_error(context->reply, "ERR Number of keys can't be greater than number of args");
         return;
     }
-    size_t at = 2 + (size_t)keys;
+    size_t at = 2 + keys;
     for (; at + 1 < context->count && argument_is(context, at, "LIMIT"); at += 2) {
         if (!argument_integer_or(context, at + 1, &limit, "ERR LIMIT can't be negative"))
             return;
@@ -309,7 +305,7 @@ void command_sintercard(struct command_context *context) {
         reply_syntax_error(context);
         return;
     }
-    if (open_sources(&algebra, context, 2, (size_t)keys)) {
+    if (open_sources(&algebra, context, 2, keys)) {
         struct member_count members = {.limit = (uint64_t)limit};
         enum store_status status = intersect(&algebra, count_one, &members);
         if (status == STORE_OK)

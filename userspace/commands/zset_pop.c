@@ -106,30 +106,21 @@ void command_zpopmax(struct command_context *context) {
 
 // --- ZMPOP ---
 
-static bool read_positive(struct command_context *context, size_t index, int64_t *out, const char *error) {
-    if (!argument_integer_or(context, index, out, error))
-        return false;
-    if (*out > 0)
-        return true;
-    reply_error(context->reply, error);
-    return false;
-}
-
 static bool read_end(struct command_context *context, size_t index, struct zset_pop *pop) {
     pop->takes_greatest = argument_is(context, index, "MAX");
     return pop->takes_greatest || argument_is(context, index, "MIN");
 }
 
 bool zset_pop_read(struct command_context *context, size_t index, struct zset_pop *pop) {
-    int64_t keys = 0;
+    size_t keys = 0;
     int64_t count = 1;
-    if (!read_positive(context, index, &keys, "ERR numkeys should be greater than 0"))
+    if (!argument_key_count(context, index, &keys))
         return false;
-    *pop = (struct zset_pop){.first_key = index + 1, .keys = (size_t)keys, .form = ZSET_POP_KEY_AND_PAIRS};
+    *pop = (struct zset_pop){.first_key = index + 1, .keys = keys, .form = ZSET_POP_KEY_AND_PAIRS};
     size_t end = pop->first_key + pop->keys; // past the last argument if there are fewer keys
     bool is_known = end < context->count && read_end(context, end, pop);
     if (is_known && argument_is(context, end + 1, "COUNT") && end + 2 < context->count) {
-        if (!read_positive(context, end + 2, &count, "ERR count should be greater than 0"))
+        if (!argument_positive(context, end + 2, &count, "ERR count should be greater than 0"))
             return false;
         end += 2;
     }
