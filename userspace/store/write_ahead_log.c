@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place that flushes the write-ahead log. Uses: memory.
+// The one place that flushes the write-ahead log. Uses: base.
 #include "store/write_ahead_log.h"
 
 #include "base/memory.h"
+#include "base/patient_lock.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -55,19 +55,12 @@ bool write_ahead_log_covers(const struct write_ahead_log *log, uint64_t sequence
 // the flushes or the one who has the turn could use. Waiting here, it gives the processor away; and sleeps
 // when the turn does not come, as when RocksDB holds writes back. With two workers on two processors a SET
 // took 6 to 15 % less processor time in user space.
-static bool take_turn_if_soon(struct write_ahead_log *log) {
-    enum { ATTEMPTS = 100 };
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (pthread_mutex_trylock(&log->turn) == 0)
-            return true;
-        (void)sched_yield();
-    }
-    return false;
-}
-
+// RocksDB's own queue of writers has every one of them spin for its turn, on a processor that its clients,
+// the flushes or the one who has the turn could use. Waiting here, it gives the processor away; and sleeps
+// when the turn does not come, as when RocksDB holds writes back. With two workers on two processors a SET
+// took 6 to 15 % less processor time in user space.
 void write_ahead_log_take_turn(struct write_ahead_log *log) {
-    if (!take_turn_if_soon(log))
-        pthread_mutex_lock(&log->turn);
+    (void)patient_lock_take(&log->turn);
 }
 
 // False if whoever has the turn does not end. RocksDB may be holding a write back until a compaction ends,
@@ -75,7 +68,7 @@ void write_ahead_log_take_turn(struct write_ahead_log *log) {
 static bool take_turn_to_flush(struct write_ahead_log *log) {
     enum { PATIENCE = 100, NAP_NS = 100000 };
     const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool has_turn = take_turn_if_soon(log);
+    bool has_turn = patient_lock_take_soon(&log->turn);
     for (int tries = 0; !has_turn && tries < PATIENCE; tries++) {
         (void)nanosleep(&nap, NULL);
         has_turn = pthread_mutex_trylock(&log->turn) == 0;
