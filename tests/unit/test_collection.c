@@ -112,6 +112,40 @@ static void a_walk_sees_the_sub_keys_in_order_and_none_of_its_neighbours(void **
     assert_walk(&collection, BACKWARDS, "A", "");
 }
 
+// How many entries a walk over `field` and what follows has in either direction, taking neither name nor
+// value.
+static size_t count_entries(const struct collection *collection, enum direction direction, const char *from) {
+    struct collection_iterator *iterator = collection_iterator_open(collection, FAMILY_DEFAULT);
+    size_t count = 0;
+    if (direction == FORWARDS)
+        collection_iterator_seek(iterator, bytes_from_text(from));
+    else
+        collection_iterator_seek_back(iterator, bytes_from_text(from));
+    while (direction == FORWARDS ? collection_iterator_next(iterator, NULL, NULL)
+                                 : collection_iterator_previous(iterator, NULL, NULL))
+        count++;
+    collection_iterator_close(iterator);
+    return count;
+}
+
+static void a_walk_ends_with_the_collection_also_for_who_looks_at_no_name(void **state) {
+    struct store_session *session = session_of(state);
+    struct bytes name = BYTES_LITERAL("hash");
+    put_fields(session, "hasg", "abcx");
+    put_fields(session, "hash", "abc");
+    put_fields(session, "hasi", "abcx");
+    struct collection collection = open_hash(session, "hash");
+    assert_int_equal(count_entries(&collection, FORWARDS, "b"), 2);
+    assert_int_equal(count_entries(&collection, BACKWARDS, "b"), 2);
+    assert_int_equal(count_entries(&collection, FORWARDS, "x"), 0);
+    session_write_begin(session, &name, 1);
+    session_transaction_begin(session);
+    collection_delete(&collection, FAMILY_DEFAULT, BYTES_LITERAL("a"));
+    assert_int_equal(count_entries(&collection, FORWARDS, ""), 2);
+    assert_int_equal(count_entries(&collection, BACKWARDS, "c"), 2);
+    session_write_end(session);
+}
+
 static void within_a_transaction_walks_and_reads_see_what_is_staged(void **state) {
     struct store_session *session = session_of(state);
     put_fields(session, "hash", "ac");
@@ -219,6 +253,7 @@ static void watchers_hear_of_a_collection_once_however_many_elements_change(void
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_STORE(a_walk_sees_the_sub_keys_in_order_and_none_of_its_neighbours),
+        WITH_STORE(a_walk_ends_with_the_collection_also_for_who_looks_at_no_name),
         WITH_STORE(within_a_transaction_walks_and_reads_see_what_is_staged),
         WITH_STORE(a_snapshot_keeps_the_collection_as_it_was),
         WITH_STORE(a_collection_without_elements_is_gone),

@@ -116,9 +116,8 @@ void list_walk_begin(const struct list *list, uint64_t place, bool backwards, st
 }
 
 bool list_walk_next(struct list_walk *walk, struct bytes *element) {
-    struct bytes position;
-    return walk->backwards ? collection_iterator_previous(walk->iterator, &position, element)
-                           : collection_iterator_next(walk->iterator, &position, element);
+    return walk->backwards ? collection_iterator_previous(walk->iterator, NULL, element)
+                           : collection_iterator_next(walk->iterator, NULL, element);
 }
 
 bool list_walk_end(struct command_context *context, struct list_walk *walk, struct output_mark before,

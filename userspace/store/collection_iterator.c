@@ -15,8 +15,9 @@ struct collection_iterator {
     struct buffer prefix; // what the keys of all sub-keys start with
     struct buffer end;    // the first key behind them
     struct buffer target;
-    bool fresh;    // the entry under the iterator has not been handed out yet
-    bool on_entry; // it is an entry of the collection, and has been
+    bool knows_bounds; // RocksDB ends where the collection does; an indexed batch's iterator does not
+    bool fresh;        // the entry under the iterator has not been handed out yet
+    bool on_entry;     // it is an entry of the collection, and has been
 };
 
 // The prefix ends in the version, which is never all ones, so that the next version is the end.
@@ -43,9 +44,12 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
     iterator->options = rocksdb_readoptions_create();
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);
+    rocksdb_readoptions_set_iterate_lower_bound(iterator->options, iterator->prefix.data,
+                                                iterator->prefix.length);
     rocksdb_readoptions_set_iterate_upper_bound(iterator->options, iterator->end.data, iterator->end.length);
     iterator->entries =
         rocksdb_create_iterator_cf(store->database, iterator->options, store->families[family]);
+    iterator->knows_bounds = !session->in_transaction;
     if (session->in_transaction)
         iterator->entries = rocksdb_writebatch_wi_create_iterator_with_base_cf(
             session->indexed, iterator->entries, store->families[family]);
@@ -108,17 +112,24 @@ void collection_iterator_seek_random(struct collection_iterator *iterator) {
     buffer_release(&last);
 }
 
-// False if the position is not on an entry of the collection. An indexed batch's iterator does not honour the
-// upper bound, and walking backwards there is no lower one.
-static bool entry_at(const struct collection_iterator *iterator, struct bytes *sub_key, struct bytes *value) {
-    if (!rocksdb_iter_valid(iterator->entries))
-        return false;
+// False if the entry under the iterator is not one of the collection.
+static bool key_at(const struct collection_iterator *iterator, struct bytes *sub_key) {
     size_t length = 0;
     size_t prefix = iterator->prefix.length;
     const char *key = rocksdb_iter_key(iterator->entries, &length);
-    if (length < prefix || memcmp(key, iterator->prefix.data, prefix) != 0)
+    if (!iterator->knows_bounds && (length < prefix || memcmp(key, iterator->prefix.data, prefix) != 0))
         return false;
-    *sub_key = (struct bytes){key + prefix, length - prefix};
+    if (sub_key != NULL)
+        *sub_key = (struct bytes){key + prefix, length - prefix};
+    return true;
+}
+
+// False if the position is not on an entry of the collection.
+static bool entry_at(const struct collection_iterator *iterator, struct bytes *sub_key, struct bytes *value) {
+    if (!rocksdb_iter_valid(iterator->entries))
+        return false;
+    if ((sub_key != NULL || !iterator->knows_bounds) && !key_at(iterator, sub_key))
+        return false;
     if (value != NULL)
         value->data = rocksdb_iter_value(iterator->entries, &value->length);
     return true;
