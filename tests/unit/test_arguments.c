@@ -80,6 +80,22 @@ static bool take_all(struct call *call, unsigned allowed, struct expiry *expiry)
     return true;
 }
 
+static void a_number_of_keys_is_positive(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"0", "-1", "x", "9223372036854775808"};
+    struct call call;
+    size_t count = 0;
+    call_with(&call, "lmpop", "2");
+    assert_true(argument_key_count(&call.context, 1, &count));
+    assert_int_equal(count, 2);
+    assert_reply(&call, "");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        call_with(&call, "lmpop", wrong[i]);
+        assert_false(argument_key_count(&call.context, 1, &count));
+        assert_reply(&call, "-ERR numkeys should be greater than 0\r\n");
+    }
+}
+
 static void an_option_takes_its_time_with_it(void **state) {
     (void)state;
     struct call call;
@@ -178,6 +194,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_match_in_any_case_and_only_where_there_are_arguments),
         cmocka_unit_test(what_is_no_number_is_answered_in_redis_words),
+        cmocka_unit_test(a_number_of_keys_is_positive),
         cmocka_unit_test(an_option_takes_its_time_with_it),
         cmocka_unit_test(only_one_option_may_be_given_but_that_more_than_once),
         cmocka_unit_test(options_that_the_command_does_not_know_are_not_taken),
