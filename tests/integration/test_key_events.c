@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "lease_client.h"
+#include "replication_pair.h"
 #include "reply_text.h"
 #include "server_fixture.h"
 
@@ -158,6 +159,148 @@ static void who_waits_for_an_element_tells_when_it_gets_it(void **state) {
     redisFree(waiter);
 }
 
+// --- Expired keys ---
+
+static bool is_gone(void *connection) {
+    redisReply *reply = command(connection, "EXISTS k");
+    bool gone = reply->integer == 0;
+    freeReplyObject(reply);
+    return gone;
+}
+
+static void a_key_that_expires_is_told_though_nobody_asks_for_it(void **state) {
+    (void)state;
+    subscribe("KEx");
+    expect_reply(client, "OK", "SET k v PX 50");
+    expect_reply(client, "3", "SADD s a b c");
+    expect_reply(client, "1", "PEXPIRE s 60");
+    expect_message(subscriber, "K:k expired");
+    expect_message(subscriber, "E:expired k");
+    expect_message(subscriber, "K:s expired");
+    expect_message(subscriber, "E:expired s");
+    EXPECT_NO_MESSAGE();
+}
+
+static void a_key_expires_once_however_often_it_is_asked_for(void **state) {
+    (void)state;
+    subscribe("Ex");
+    expect_reply(client, "OK", "SET k v PX 20");
+    wait_until(is_gone, client, 20, "the key is gone");
+    for (int i = 0; i < 50; i++)
+        expect_reply(client, "0", "EXISTS k");
+    expect_message(subscriber, "E:expired k");
+    expect_reply(client, "0", "EXISTS k");
+    expect_reply(client, "OK", "SET mark v PX 20");
+    expect_message(subscriber, "E:expired mark");
+    EXPECT_NO_MESSAGE();
+}
+
+static void many_keys_that_expire_are_all_told(void **state) {
+    (void)state;
+    enum { KEYS = 3000, LIVING = 2000 };
+    static bool told[KEYS];
+    char text[128];
+    subscribe("Ex");
+    memset(told, 0, sizeof(told));
+    for (int i = 0; i < KEYS; i++)
+        (void)redisAppendCommand(client, "SET k%d v PX 300", i);
+    for (int i = 0; i < LIVING; i++)
+        (void)redisAppendCommand(client, "SET living%d v PX 100000", i);
+    for (int i = 0; i < KEYS + LIVING; i++)
+        expect_next_text(client, "OK");
+    for (int i = 0; i < KEYS; i++) {
+        next_message(subscriber, text);
+        long key = strtol(text + strlen("E:expired k"), NULL, 10);
+        assert_memory_equal(text, "E:expired k", strlen("E:expired k"));
+        assert_in_range(key, 0, KEYS - 1);
+        assert_false(told[key]);
+        told[key] = true;
+    }
+    EXPECT_NO_MESSAGE();
+}
+
+// Whichever comes first, the command or the walk over the keys.
+static void a_write_in_place_of_an_expired_key_tells_that_first(void **state) {
+    (void)state;
+    subscribe("E$xn");
+    expect_reply(client, "OK", "SET k v PX 20");
+    wait_until(is_gone, client, 20, "the key is gone");
+    expect_reply(client, "1", "INCR k");
+    EXPECT_MESSAGES("E:new k", "E:set k", "E:expired k", "E:new k", "E:incrby k");
+    expect_reply(client, "1", "PEXPIRE k 20");
+    wait_until(is_gone, client, 20, "the key is gone");
+    expect_text(client, "OK", "MULTI");
+    expect_text(client, "QUEUED", "SET k w");
+    expect_text(client, "QUEUED", "APPEND k w");
+    freeReplyObject(command(client, "EXEC"));
+    EXPECT_MESSAGES("E:expired k", "E:new k", "E:set k", "E:append k");
+}
+
+static void unless_asked_for_nothing_is_deleted(void **state) {
+    (void)state;
+    subscribe("KEg$");
+    expect_reply(client, "OK", "SET k v PX 20");
+    expect_message(subscriber, "K:k set");
+    expect_message(subscriber, "E:set k");
+    expect_message(subscriber, "K:k expire");
+    expect_message(subscriber, "E:expire k");
+    wait_until(is_gone, client, 20, "the key is gone");
+    long long sequence = server_info_number(client, "replication", "master_repl_offset");
+    expect_silence(subscriber, 300);
+    assert_int_equal(server_info_number(client, "replication", "master_repl_offset"), sequence);
+}
+
+static void a_fenced_master_tells_of_expired_keys_when_it_has_a_lease_again(void **state) {
+    struct own_server *own = *state;
+    redisContext *listener = server_connect(&own->server);
+    lease_grant(own->client, 1, 1500);
+    expect_text(own->client, "OK", "SET k v PX 1600"); // which is after the lease
+    await_expirations(own->client, 1);
+    freeReplyObject(command(listener, "PSUBSCRIBE __key*"));
+    wait_until(is_gone, own->client, 20, "the key is gone");
+    expect_silence(listener, 400);
+    assert_int_equal(lease_number(own->client, "lease_writes_refused"), 0);
+    lease_grant(own->client, 2, 60000);
+    expect_message(listener, "E:expired k");
+    redisFree(listener);
+}
+
+static void a_replica_tells_of_expired_keys_when_it_is_a_master_again(void **state) {
+    struct own_server *own = *state;
+    redisContext *listener = server_connect(&own->server);
+    freeReplyObject(command(listener, "PSUBSCRIBE __key*"));
+    expect_text(own->client, "OK", "SET k v PX 2000");
+    expect_text(own->client, "OK", "REPLICAOF 127.0.0.1 1");
+    wait_until(is_gone, own->client, 20, "the key is gone");
+    expect_silence(listener, 400);
+    expect_text(own->client, "OK", "REPLICAOF NO ONE");
+    expect_message(listener, "E:expired k");
+    redisFree(listener);
+}
+
+static void a_replica_is_sent_that_a_key_has_expired_and_tells_nothing(void **state) {
+    struct own_server *own = *state;
+    struct test_server replica;
+    server_start(&replica, "notify-keyspace-events Ex\n");
+    redisContext *to_replica = server_connect(&replica);
+    redisContext *listener = server_connect(&replica);
+    follow(to_replica, own->server.port);
+    freeReplyObject(command(listener, "PSUBSCRIBE __key*"));
+    redisContext *at_master = server_connect(&own->server);
+    freeReplyObject(command(at_master, "PSUBSCRIBE __key*"));
+    expect_text(own->client, "OK", "SET k v PX 100");
+    expect_message(at_master, "E:expired k");
+    wait_in_step(own->client, to_replica);
+    expect_integer(to_replica, 0, "EXISTS k");
+    expect_silence(listener, 300);
+    redisFree(at_master);
+    redisFree(listener);
+    redisFree(to_replica);
+    server_discard(&replica);
+}
+
+// --- The directive ---
+
 static void the_directive_takes_the_letters_of_redis(void **state) {
     (void)state;
     expect_reply(client, "OK", "CONFIG SET notify-keyspace-events Kg$lshzxetd");
@@ -224,6 +367,17 @@ int main(void) {
         cmocka_unit_test_setup(new_and_missing_keys_are_told_if_asked_for, empty_database),
         cmocka_unit_test_setup(a_transaction_tells_when_it_is_over_and_only_then, empty_database),
         cmocka_unit_test_setup(who_waits_for_an_element_tells_when_it_gets_it, empty_database),
+        cmocka_unit_test_setup(a_key_that_expires_is_told_though_nobody_asks_for_it, empty_database),
+        cmocka_unit_test_setup(a_key_expires_once_however_often_it_is_asked_for, empty_database),
+        cmocka_unit_test_setup(many_keys_that_expire_are_all_told, empty_database),
+        cmocka_unit_test_setup(a_write_in_place_of_an_expired_key_tells_that_first, empty_database),
+        cmocka_unit_test_setup(unless_asked_for_nothing_is_deleted, empty_database),
+        own_server_test(a_fenced_master_tells_of_expired_keys_when_it_has_a_lease_again,
+                        "master-lease-mode block-write\nnotify-keyspace-events Ex"),
+        own_server_test(a_replica_tells_of_expired_keys_when_it_is_a_master_again,
+                        "notify-keyspace-events Ex"),
+        own_server_test(a_replica_is_sent_that_a_key_has_expired_and_tells_nothing,
+                        "notify-keyspace-events Ex"),
         cmocka_unit_test_setup(the_directive_takes_the_letters_of_redis, empty_database),
         own_server_test(what_the_lease_refuses_is_not_told,
                         "master-lease-mode block-write\nnotify-keyspace-events KEA"),

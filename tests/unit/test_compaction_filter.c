@@ -193,6 +193,20 @@ static void dead_keys_are_reclaimed_and_living_ones_kept(void **state) {
     assert_int_equal(compaction_filters_dropped(fixture->filters), 2);
 }
 
+static void expired_keys_can_be_left_to_somebody_else(void **state) {
+    struct fixture *fixture = *state;
+    put_metadata(fixture, "expired",
+                 (struct metadata){.type = VALUE_STRING, .expire_ms = clock_wall_ms() - 1000});
+    put_metadata(fixture, "emptied", (struct metadata){.type = VALUE_SET, .version = 1});
+    compaction_filters_keep_expired(fixture->filters, true);
+    compact(fixture, FAMILY_METADATA);
+    assert_true(has_metadata(fixture, "expired"));
+    assert_false(has_metadata(fixture, "emptied"));
+    compaction_filters_keep_expired(fixture->filters, false);
+    compact(fixture, FAMILY_METADATA);
+    assert_false(has_metadata(fixture, "expired"));
+}
+
 static void metadata_that_is_not_understood_is_kept(void **state) {
     struct fixture *fixture = *state;
     put(fixture, FAMILY_METADATA, BYTES_LITERAL("\x01nempty"), BYTES_LITERAL(""));
@@ -407,6 +421,7 @@ static void a_crash_does_not_bring_a_key_back_without_its_elements(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_DATABASE(dead_keys_are_reclaimed_and_living_ones_kept),
+        IN_DATABASE(expired_keys_can_be_left_to_somebody_else),
         IN_DATABASE(metadata_that_is_not_understood_is_kept),
         IN_DATABASE(sub_keys_follow_their_metadata),
         {"sub_keys_follow_their_metadata_with_slots", sub_keys_follow_their_metadata, set_up_with_slots,

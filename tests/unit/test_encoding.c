@@ -191,6 +191,8 @@ static void a_key_dies_the_millisecond_after_its_expiry(void **state) {
     assert_false(metadata_is_dead(&string, 999));
     assert_false(metadata_is_dead(&string, 1000));
     assert_true(metadata_is_dead(&string, 1001));
+    assert_false(metadata_has_expired(&string, 1000));
+    assert_true(metadata_has_expired(&string, 1001));
     string.expire_ms = 0;
     assert_false(metadata_is_dead(&string, INT64_MAX));
 }
@@ -204,6 +206,7 @@ static void emptied_collections_are_dead_but_not_types_that_may_be_empty(void **
     for (int type = VALUE_STRING; type < VALUE_TYPE_COUNT; type++) {
         struct metadata metadata = {.type = (enum value_type)type, .version = 1};
         assert_int_equal(metadata_is_dead(&metadata, 0), dead_when_empty[type]);
+        assert_false(metadata_has_expired(&metadata, 0));
         metadata.size = 1;
         assert_false(metadata_is_dead(&metadata, 0));
     }

@@ -175,6 +175,46 @@ static void iteration_visits_living_keys_in_order(void **state) {
     key_iterator_close(iterator);
 }
 
+static void iteration_finds_what_has_expired(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    assert_int_equal(store_fixture_set(session, "a", "1"), STORE_OK);
+    set_expiring(session, "b", 10);
+    set_expiring(session, "c", 20);
+    set_expiring(session, "d", 10);
+    struct key_iterator *iterator = key_iterator_open(session, 11);
+    struct bytes key;
+    struct metadata metadata;
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+    assert_true(key_iterator_next_expired(iterator, &key, &metadata, NULL));
+    assert_true(bytes_equal(key, BYTES_LITERAL("b")));
+    assert_true(key_iterator_next_expired(iterator, &key, &metadata, NULL));
+    assert_true(bytes_equal(key, BYTES_LITERAL("d")));
+    assert_false(key_iterator_next_expired(iterator, &key, &metadata, NULL));
+    key_iterator_close(iterator);
+}
+
+static void count_expired(void *count, struct bytes key) {
+    assert_true(bytes_equal(key, BYTES_LITERAL("expired")));
+    (*(int *)count)++;
+}
+
+static void who_wants_to_know_is_told_of_expired_keys_that_are_read(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = fixture->sessions[0];
+    int count = 0;
+    store_on_expired(fixture->store, count_expired, &count);
+    set_expiring(session, "expired", 10);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("expired"), 10), STORE_OK);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("missing"), 11), STORE_NOT_FOUND);
+    assert_int_equal(count, 0);
+    assert_int_equal(store_exists(session, BYTES_LITERAL("expired"), 11), STORE_NOT_FOUND);
+    assert_int_equal(count, 1);
+    assert_false(store_has_expired(session, BYTES_LITERAL("expired"), 10));
+    assert_false(store_has_expired(session, BYTES_LITERAL("missing"), 11));
+    assert_true(store_has_expired(session, BYTES_LITERAL("expired"), 11));
+    assert_int_equal(count, 1);
+}
+
 static void iteration_in_a_transaction_sees_its_changes(void **state) {
     struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
     assert_int_equal(store_fixture_set(session, "a", "1"), STORE_OK);
@@ -355,6 +395,8 @@ int main(void) {
         WITH_STORE(a_transaction_is_one_batch),
         WITH_STORE(a_snapshot_does_not_see_later_writes),
         WITH_STORE(iteration_visits_living_keys_in_order),
+        WITH_STORE(iteration_finds_what_has_expired),
+        WITH_STORE(who_wants_to_know_is_told_of_expired_keys_that_are_read),
         WITH_STORE(iteration_in_a_transaction_sees_its_changes),
         WITH_STORE(deleting_everything_leaves_nothing_in_and_out_of_transactions),
         WITH_STORE(random_keys_reach_all_living_keys_and_no_dead_one),

@@ -19,8 +19,8 @@ enum key_event_class {
     KEY_EVENT_SET = 1 << 5,
     KEY_EVENT_HASH = 1 << 6,
     KEY_EVENT_SORTED_SET = 1 << 7,
-    KEY_EVENT_EXPIRED = 1 << 8, // accepted as are the next three; nothing here tells of them
-    KEY_EVENT_EVICTED = 1 << 9,
+    KEY_EVENT_EXPIRED = 1 << 8,
+    KEY_EVENT_EVICTED = 1 << 9, // accepted as are the next two; nothing here tells of them
     KEY_EVENT_STREAM = 1 << 10,
     KEY_EVENT_MODULE = 1 << 11,
     KEY_EVENT_MISS = 1 << 12,

@@ -25,30 +25,55 @@ bool key_events_wanted(const struct server *server) {
            pubsub_in_use(server->pubsub);
 }
 
-static void send(struct command_context *context, const char *prefix, struct bytes behind,
-                 struct bytes text) {
+bool key_events_want_expired(const struct server *server) {
+    uint32_t classes = classes_of(server);
+    return (classes & (KEY_EVENT_KEYSPACE | KEY_EVENT_KEYEVENT)) != 0 && (classes & KEY_EVENT_EXPIRED) != 0;
+}
+
+// Where what is told goes.
+struct way_out {
+    struct server *server;
+    struct worker *worker; // whose thread this is; NULL: another one
+    struct buffer *outbox; // NULL: at once
+};
+
+static void send(const struct way_out *out, const char *prefix, struct bytes behind, struct bytes text) {
     struct buffer channel = {0};
     buffer_append_text(&channel, prefix);
     buffer_append(&channel, behind);
     const struct publication publication = {
         .tells_of_data = true, .channel = buffer_bytes(&channel), .payload = text};
-    if (context->client->in_exec)
-        outbox_put(&context->client->transaction->outbox, &publication);
+    if (out->outbox != NULL)
+        outbox_put(out->outbox, &publication);
     else
-        (void)pubsub_publish(context->server, context->worker, &publication);
+        (void)pubsub_publish(out->server, out->worker, &publication);
     buffer_release(&channel);
 }
 
-static void tell(struct command_context *context, enum key_event_class event_class, const char *event,
-                 struct bytes key) {
-    uint32_t classes = classes_of(context->server);
+static void send_event(const struct way_out *out, enum key_event_class event_class, const char *event,
+                       struct bytes key) {
+    uint32_t classes = classes_of(out->server);
     struct bytes name = bytes_from_text(event);
     if ((classes & (uint32_t)event_class) == 0)
         return;
     if ((classes & KEY_EVENT_KEYSPACE) != 0)
-        send(context, "__keyspace@0__:", key, name);
+        send(out, "__keyspace@0__:", key, name);
     if ((classes & KEY_EVENT_KEYEVENT) != 0)
-        send(context, "__keyevent@0__:", name, key);
+        send(out, "__keyevent@0__:", name, key);
+}
+
+static void tell(struct command_context *context, enum key_event_class event_class, const char *event,
+                 struct bytes key) {
+    const struct way_out out = {.server = context->server,
+                                .worker = context->worker,
+                                .outbox =
+                                    context->client->in_exec ? &context->client->transaction->outbox : NULL};
+    send_event(&out, event_class, event, key);
+}
+
+void key_events_tell_expired(struct server *server, struct bytes key) {
+    const struct way_out out = {.server = server};
+    send_event(&out, KEY_EVENT_EXPIRED, "expired", key);
 }
 
 static void tell_del(struct command_context *context, struct bytes key) {
@@ -219,38 +244,45 @@ void key_events_close(struct key_events *events) {
 
 typedef void key_function(struct command_context *context, struct bytes key, void *argument);
 
-static void each_missing_key(struct command_context *context, key_function *function, void *argument) {
+static void each_key(struct command_context *context, key_function *function, void *argument) {
     struct key_list keys = {0};
     dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
-    for (size_t i = 0; i < keys.count; i++) {
-        if (store_exists(context->session, keys.keys[i], context->now) == STORE_NOT_FOUND)
-            function(context, keys.keys[i], argument);
-    }
+    for (size_t i = 0; i < keys.count; i++)
+        function(context, keys.keys[i], argument);
     key_list_release(&keys);
 }
 
-static void note_missing(struct command_context *context, struct bytes key, void *argument) {
-    (void)context;
-    struct buffer *missing = argument;
-    buffer_append_counted(missing, key);
+static bool is_missing(struct command_context *context, struct bytes key) {
+    return store_exists(context->session, key, context->now) == STORE_NOT_FOUND;
 }
 
-static bool was_missing(const struct buffer *missing, struct bytes key) {
-    for (size_t at = 0; at < missing->length;) {
-        size_t length = 0;
-        memcpy(&length, missing->data + at, sizeof(length));
-        at += sizeof(length);
-        if (bytes_equal((struct bytes){missing->data + at, length}, key))
+static void note_missing(struct command_context *context, struct bytes key, void *missing) {
+    if (is_missing(context, key))
+        buffer_append_counted(missing, key);
+}
+
+static void note_expired(struct command_context *context, struct bytes key, void *expired) {
+    if (store_has_expired(context->session, key, context->now))
+        buffer_append_counted(expired, key);
+}
+
+// True if the key is one of those that were noted.
+static bool holds(const struct buffer *keys, struct bytes key) {
+    for (struct bytes rest = buffer_bytes(keys); rest.length != 0;) {
+        if (bytes_equal(bytes_take_counted(&rest), key))
             return true;
-        at += length;
     }
     return false;
 }
 
 void key_events_begin(struct command_context *context, struct key_events_before *before) {
     *before = (struct key_events_before){0};
-    if (key_events_wanted(context->server) && (classes_of(context->server) & KEY_EVENT_NEW) != 0)
-        each_missing_key(context, note_missing, &before->missing);
+    if (!key_events_wanted(context->server))
+        return;
+    if ((classes_of(context->server) & KEY_EVENT_NEW) != 0)
+        each_key(context, note_missing, &before->missing);
+    if ((classes_of(context->server) & KEY_EVENT_EXPIRED) != 0)
+        each_key(context, note_expired, &before->expired);
 }
 
 struct telling {
@@ -277,31 +309,36 @@ static void tell_of_key(void *argument, struct bytes key, bool all) {
     if (all || was_told(telling, key))
         return;
     const struct change change = change_of(context, key);
-    if (change.exists && was_missing(&telling->before->missing, key))
+    if (holds(&telling->before->expired, key)) // nobody will find it any more who could tell it later
+        tell(context, KEY_EVENT_EXPIRED, "expired", key);
+    if (change.exists && holds(&telling->before->missing, key))
         tell(context, KEY_EVENT_NEW, "new", key);
-    tell_by_rule(context, telling->rule, &change);
+    if (telling->rule != NULL)
+        tell_by_rule(context, telling->rule, &change);
 }
 
 void key_events_tell(struct command_context *context, struct key_events_before *before) {
     struct telling telling = {.context = context,
                               .before = before,
                               .rule = context->server->key_events->by_command[context->command->index]};
-    if (telling.rule != NULL && key_events_wanted(context->server))
+    if ((telling.rule != NULL || before->expired.length != 0) && key_events_wanted(context->server))
         session_each_staged_key(context->session, tell_of_key, &telling);
     key_events_drop(before);
 }
 
 void key_events_drop(struct key_events_before *before) {
     buffer_release(&before->missing);
+    buffer_release(&before->expired);
 }
 
 static void tell_miss(struct command_context *context, struct bytes key, void *argument) {
     (void)argument;
-    tell(context, KEY_EVENT_MISS, "keymiss", key);
+    if (is_missing(context, key))
+        tell(context, KEY_EVENT_MISS, "keymiss", key);
 }
 
 void key_events_tell_misses(struct command_context *context) {
     if ((context->command->flags & COMMAND_READONLY) != 0 && key_events_wanted(context->server) &&
         (classes_of(context->server) & KEY_EVENT_MISS) != 0)
-        each_missing_key(context, tell_miss, NULL);
+        each_key(context, tell_miss, NULL);
 }

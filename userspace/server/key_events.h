@@ -21,6 +21,7 @@ bool key_events_wanted(const struct server *server);
 // outbox.
 struct key_events_before {
     struct buffer missing; // the command's keys that did not exist
+    struct buffer expired; // and those whose time was over
 };
 void key_events_begin(struct command_context *context, struct key_events_before *before);
 // The command has succeeded: tells what it has done, and is at an end either way.
@@ -29,5 +30,10 @@ void key_events_drop(struct key_events_before *before);
 
 // After a command that reads: tells which of its keys do not exist.
 void key_events_tell_misses(struct command_context *context);
+
+// True if keys whose time is over are to be found and told of, whether anybody listens or not.
+bool key_events_want_expired(const struct server *server);
+// Tells that such a key has been deleted. Thread: any but the workers'.
+void key_events_tell_expired(struct server *server, struct bytes key);
 
 #endif

@@ -10,6 +10,7 @@
 #include "server/background.h"
 #include "server/blocking.h"
 #include "server/error_stats.h"
+#include "server/expiry.h"
 #include "server/kernel_fence.h"
 #include "server/key_events.h"
 #include "server/latency.h"
@@ -54,7 +55,8 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .directory = path.data,
         .layout = {.name_space = DEFAULT_NAMESPACE, .with_slot = config_yes(config, CONFIG_CLUSTER_ENABLED)},
         .tuning = tuning_from_config(config),
-        .sessions = (size_t)config_integer(config, CONFIG_WORKERS) + 4, // background jobs, replication, slots
+        .sessions =
+            (size_t)config_integer(config, CONFIG_WORKERS) + 5, // background jobs, replication, slots, expiry
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
         .check = setup->check != NULL ? setup->check : ask_lease,
@@ -136,10 +138,12 @@ static bool open_parts(struct server *server, const struct server_setup *setup,
     size_t workers = (size_t)config_integer(server->config, CONFIG_WORKERS);
     server->background_session = session_open(server->store, workers);
     server->replication_session = session_open(server->store, workers + 1);
+    server->expiry = expiry_open(server);
     server->background = background_open();
     server->compactor = background_open();
     (void)snprintf(error, SERVER_ERROR_SIZE, "the server's threads could not be started");
-    if (server->background == NULL || server->compactor == NULL || !open_workers(server))
+    if (server->background == NULL || server->compactor == NULL || !open_workers(server) ||
+        !expiry_start(server->expiry))
         return false;
     server->listener = listener_open(server, error, SERVER_ERROR_SIZE);
     if (server->listener == NULL)
@@ -170,6 +174,7 @@ struct server *server_open(const struct server_setup *setup, char error[SERVER_E
 // Whatever still runs may reach all the workers and the background jobs, so nothing is freed before all of it
 // has ended. From when shutting_down is set no command of a client begins.
 static void close_workers(struct server *server) {
+    expiry_stop(server->expiry);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i]);
     for (size_t i = 0; i < server->worker_count; i++)
@@ -193,6 +198,7 @@ void server_close(struct server *server) {
     atomic_store(&server->shutting_down, true);
     listener_close(server->listener);
     close_workers(server);
+    expiry_close(server->expiry);
     session_close(server->background_session);
     session_close(server->replication_session);
     store_close(server->store);
@@ -262,6 +268,7 @@ void server_tick(struct server *server) {
     end_pause(server);
     store_tick(server->store);
     server_on_lease_timer(server);
+    expiry_tick(server->expiry);
     fence_tick(kernel_fence_mirror(server->kernel_fence));
 }
 
@@ -287,6 +294,10 @@ struct store_session *server_background_session(struct server *server) {
 // Those before it are the workers', the background jobs' and the replication's.
 size_t server_migration_session(const struct server *server) {
     return server->worker_count + 2;
+}
+
+size_t server_expiry_session(const struct server *server) {
+    return (size_t)config_integer(server->config, CONFIG_WORKERS) + 4;
 }
 
 static void reset_worker_stats(struct worker *worker, void *argument) {

@@ -17,6 +17,7 @@
 
 struct authentication; // server/authentication.h
 struct background;     // server/background.h
+struct expiry;         // server/expiry.h
 struct latency;        // server/latency.h
 struct lease_channel;  // server/lease_channel.h
 struct lease_gate;     // server/lease_gate.h
@@ -53,6 +54,7 @@ struct server {
     struct key_waits *key_waits;
     struct pubsub *pubsub;
     struct key_events *key_events;
+    struct expiry *expiry;
     struct lease_channel *lease_channel;
     struct scan_cursors *scan_cursors;
     struct error_stats *error_stats;
@@ -120,6 +122,8 @@ struct store_session *server_background_session(struct server *server);
 
 // The first of the two sessions' indices that are for moving slots.
 size_t server_migration_session(const struct server *server);
+// The index of the session of server/expiry.h.
+size_t server_expiry_session(const struct server *server);
 
 // CONFIG RESETSTAT: the counters that INFO shows begin again at 0. Thread-safe.
 void server_reset_stats(struct server *server);

@@ -68,7 +68,8 @@ void collection_iterator_seek_last(struct collection_iterator *iterator);
 // Positions at an evenly drawn place between the first and the last sub-key, for walking forwards.
 void collection_iterator_seek_random(struct collection_iterator *iterator);
 // The entry at the position after a seek, then the ones behind it (before it). Results are valid until the
-// next call. `sub_key` and `value` may be NULL: what nobody wants to have costs nothing. False at the end or on an error, which collection_iterator_status() tells.
+// next call. `sub_key` and `value` may be NULL: what nobody wants to have costs nothing. False at the end or
+// on an error, which collection_iterator_status() tells.
 bool collection_iterator_next(struct collection_iterator *iterator, struct bytes *sub_key,
                               struct bytes *value);
 bool collection_iterator_previous(struct collection_iterator *iterator, struct bytes *sub_key,

@@ -21,6 +21,7 @@ enum { SUB_KEY_GRACE_MS = 5 * 60 * 1000 };
 struct compaction_filters {
     bool with_slot;
     _Atomic uint64_t dropped;
+    _Atomic bool keeps_expired;
     // Held for reading by a look-up, for writing when anything below changes. So whoever detaches the
     // database has waited for all look-ups and has no new ones.
     pthread_rwlock_t lock;
@@ -103,6 +104,10 @@ void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *da
     filters->metadata_family = metadata_family;
     filters->log = log;
     unlock(filters);
+}
+
+void compaction_filters_keep_expired(struct compaction_filters *filters, bool keep) {
+    atomic_store_explicit(&filters->keeps_expired, keep, memory_order_relaxed);
 }
 
 uint64_t compaction_filters_dropped(const struct compaction_filters *filters) {
@@ -225,7 +230,10 @@ static bool sub_key_is_dead(struct compaction *compaction, struct bytes key, str
 static bool key_is_dead(struct compaction *compaction, struct bytes key, struct bytes value) {
     (void)key;
     struct metadata metadata;
-    return decode_metadata(value, &metadata) && metadata_is_dead(&metadata, compaction->now);
+    if (!decode_metadata(value, &metadata) || !metadata_is_dead(&metadata, compaction->now))
+        return false;
+    return !metadata_has_expired(&metadata, compaction->now) ||
+           !atomic_load_explicit(&compaction->filters->keeps_expired, memory_order_relaxed);
 }
 
 // Published messages are written for the replicas to find in the write-ahead log, and never read.

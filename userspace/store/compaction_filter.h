@@ -23,6 +23,9 @@ void compaction_filters_close(struct compaction_filters *filters);
 void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *database,
                                rocksdb_column_family_handle_t *metadata_family, struct write_ahead_log *log);
 
+// True: keys that have expired are left to somebody who deletes them. Thread-safe. False to begin with.
+void compaction_filters_keep_expired(struct compaction_filters *filters, bool keep);
+
 // A factory for the family's options, which take ownership of it; NULL where the family needs none.
 rocksdb_compactionfilterfactory_t *compaction_filters_factory(struct compaction_filters *filters,
                                                               enum column_family family);

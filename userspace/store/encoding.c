@@ -270,10 +270,16 @@ size_t encode_metadata(char out[METADATA_HEADER_MAX], const struct metadata *met
     return (size_t)(at - out);
 }
 
+static bool is_emptied(const struct metadata *metadata) {
+    return metadata->size == 0 && !value_type_find(metadata->type)->may_be_empty;
+}
+
 bool metadata_is_dead(const struct metadata *metadata, wall_ms_t now) {
-    if (metadata->size == 0 && !value_type_find(metadata->type)->may_be_empty)
-        return true;
-    return metadata->expire_ms != 0 && metadata->expire_ms < now;
+    return is_emptied(metadata) || (metadata->expire_ms != 0 && metadata->expire_ms < now);
+}
+
+bool metadata_has_expired(const struct metadata *metadata, wall_ms_t now) {
+    return metadata_is_dead(metadata, now) && !is_emptied(metadata);
 }
 
 // --- Versions ---

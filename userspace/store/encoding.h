@@ -91,6 +91,9 @@ size_t encode_metadata(char out[METADATA_HEADER_MAX], const struct metadata *met
 // Dead: expired before `now`, or an emptied collection. Readers see dead keys as absent.
 bool metadata_is_dead(const struct metadata *metadata, wall_ms_t now);
 
+// Dead because its time is over, and not because it is empty.
+bool metadata_has_expired(const struct metadata *metadata, wall_ms_t now);
+
 // A version for a key made now: microseconds shifted left by 11, plus a counter. Never 0; thread-safe.
 uint64_t metadata_new_version(void);
 

@@ -85,12 +85,17 @@ static bool decode_name(const struct key_iterator *iterator, struct bytes *key) 
            bytes_equal(name_space, layout->name_space);
 }
 
-// False if the entry under the iterator is dead, or cannot be understood.
-static bool decode_living(const struct key_iterator *iterator, struct metadata *metadata) {
+static bool decode_entry(const struct key_iterator *iterator, struct metadata *metadata) {
     size_t length = 0;
     const char *raw = rocksdb_iter_value(iterator->entries, &length);
-    return decode_metadata((struct bytes){raw, length}, metadata) &&
-           !metadata_is_dead(metadata, iterator->now);
+    return decode_metadata((struct bytes){raw, length}, metadata);
+}
+
+// What is looked for.
+typedef bool entry_function(const struct metadata *metadata, wall_ms_t now);
+
+static bool is_alive(const struct metadata *metadata, wall_ms_t now) {
+    return !metadata_is_dead(metadata, now);
 }
 
 // True while the iterator stands on an entry of the namespace. An indexed batch's iterator does not honour
@@ -104,8 +109,8 @@ static bool within_namespace(const struct key_iterator *iterator) {
                          buffer_bytes(&iterator->session->store->namespace_end)) < 0;
 }
 
-bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
-                       size_t *examined) {
+static bool next(struct key_iterator *iterator, entry_function *is_wanted, struct bytes *key,
+                 struct metadata *metadata, size_t *examined) {
     for (;;) {
         iterator->stopped = iterator->left == 0;
         if (iterator->stopped)
@@ -120,9 +125,19 @@ bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct 
         if (!decode_name(iterator, key))
             continue;
         iterator->left--;
-        if (decode_living(iterator, metadata))
+        if (decode_entry(iterator, metadata) && is_wanted(metadata, iterator->now))
             return true;
     }
+}
+
+bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
+                       size_t *examined) {
+    return next(iterator, is_alive, key, metadata, examined);
+}
+
+bool key_iterator_next_expired(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
+                               size_t *examined) {
+    return next(iterator, metadata_has_expired, key, metadata, examined);
 }
 
 void key_iterator_limit(struct key_iterator *iterator, size_t entries) {

@@ -127,6 +127,9 @@ void store_value_take_pin(struct store_value *value, void (**release)(void *), v
 // True if the key lives at `now`: as store_read() without the value. Counts nothing.
 enum store_status store_exists(struct store_session *session, struct bytes key, wall_ms_t now);
 
+// True if the key is there and its time is over at `now`. Counts nothing.
+bool store_has_expired(struct store_session *session, struct bytes key, wall_ms_t now);
+
 // --- Staging ---
 
 // Puts a string; its value is the concatenation of `parts`, which are copied into the batch.
@@ -167,6 +170,9 @@ void key_iterator_seek_slot(struct key_iterator *iterator, uint16_t slot);
 // at.
 bool key_iterator_next(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
                        size_t *examined);
+// The same for the next key whose time is over.
+bool key_iterator_next_expired(struct key_iterator *iterator, struct bytes *key, struct metadata *metadata,
+                               size_t *examined);
 // Lets key_iterator_next() look at no more than so many further entries, so that it cannot take long however
 // many dead ones there are.
 void key_iterator_limit(struct key_iterator *iterator, size_t entries);

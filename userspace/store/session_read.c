@@ -61,6 +61,13 @@ enum store_status session_not_understood(struct store_session *session) {
     return STORE_FAILED;
 }
 
+static void note_dead(struct store_session *session, struct bytes key) {
+    const struct store *store = session->store;
+    counter_add(&session->counters->expired_reads, 1);
+    if (store->on_expired != NULL)
+        store->on_expired(store->on_expired_context, key);
+}
+
 // Reads and decodes; a dead key is not found.
 static enum store_status read_living(struct store_session *session, struct bytes key, wall_ms_t now,
                                      struct store_value *out) {
@@ -75,7 +82,7 @@ static enum store_status read_living(struct store_session *session, struct bytes
     }
     if (metadata_is_dead(&out->metadata, now)) {
         store_value_release(out);
-        counter_add(&session->counters->expired_reads, 1);
+        note_dead(session, key);
         return STORE_NOT_FOUND;
     }
     out->payload = (struct bytes){out->raw.data + out->metadata.header_length,
@@ -120,6 +127,17 @@ enum store_status store_exists(struct store_session *session, struct bytes key, 
     if (status == STORE_OK)
         store_value_release(&value);
     return status;
+}
+
+bool store_has_expired(struct store_session *session, struct bytes key, wall_ms_t now) {
+    struct store_value value;
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    bool has_expired = read_entry(session, FAMILY_METADATA, &value) == STORE_OK &&
+                       decode_metadata(value.raw, &value.metadata) &&
+                       metadata_has_expired(&value.metadata, now);
+    store_value_release(&value);
+    return has_expired;
 }
 
 static void release_slice(void *slice) {

@@ -267,6 +267,15 @@ void store_close(struct store *store) {
     free(store);
 }
 
+void store_on_expired(struct store *store, store_expired_function *function, void *context) {
+    store->on_expired = function;
+    store->on_expired_context = context;
+}
+
+void store_keep_expired(struct store *store, bool keep) {
+    compaction_filters_keep_expired(store->filters, keep);
+}
+
 void store_observe(struct store *store, store_observer_function *observer, void *context) {
     store->observer = observer;
     store->observer_context = context;

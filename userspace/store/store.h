@@ -69,6 +69,14 @@ uint64_t store_latest_sequence(const struct store *store);
 typedef void store_observer_function(void *context, struct bytes batch);
 void store_observe(struct store *store, store_observer_function *observer, void *context);
 
+// Is told every key that a read for a command has found to have expired, with keys locked: it must be quick
+// and must not use the store. Called by many threads at once. Call before the first session is opened.
+typedef void store_expired_function(void *context, struct bytes key);
+void store_on_expired(struct store *store, store_expired_function *function, void *context);
+// True: compaction leaves keys that have expired where they are, for somebody who wants to find them.
+// Thread-safe. False when the store is opened.
+void store_keep_expired(struct store *store, bool keep);
+
 // Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one
 // thread. Logs when either changes.
 void store_tick(struct store *store);

@@ -43,6 +43,8 @@ struct store {
     void *check_context;
     store_observer_function *observer; // changes while nobody is inside the role guard
     void *observer_context;
+    store_expired_function *on_expired; // NULL: nobody wants to know
+    void *on_expired_context;
     bool wal_off;
     bool sync;
     struct session_counters *counters; // one a session
