@@ -74,6 +74,15 @@ void chaos_cluster_restart(struct chaos_cluster *cluster, int node) {
     connect_inside(cluster, node);
 }
 
+void chaos_cluster_restart_in_vain(struct chaos_cluster *cluster, int node, unsigned milliseconds) {
+    const struct timespec time = {.tv_nsec = milliseconds * 1000000L};
+    enter(node);
+    server_spawn(&cluster->nodes[node].server);
+    (void)nanosleep(&time, NULL);
+    server_kill(&cluster->nodes[node].server);
+    enter(CHAOS_CLIENTS);
+}
+
 void chaos_cluster_stop(struct chaos_cluster *cluster, int node) {
     struct chaos_node *victim = &cluster->nodes[node];
     int status = 0;

@@ -31,6 +31,8 @@ void chaos_cluster_discard(struct chaos_cluster *cluster, bool has_failed);
 void chaos_cluster_kill(struct chaos_cluster *cluster, int node); // SIGKILL
 // It comes back in the role that it had.
 void chaos_cluster_restart(struct chaos_cluster *cluster, int node);
+// It is killed so soon that it may be still starting.
+void chaos_cluster_restart_in_vain(struct chaos_cluster *cluster, int node, unsigned milliseconds);
 // An empty node comes in the place of a dead one.
 void chaos_cluster_replace(struct chaos_cluster *cluster, int node);
 void chaos_cluster_stop(struct chaos_cluster *cluster, int node); // SIGSTOP

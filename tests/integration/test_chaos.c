@@ -3,9 +3,10 @@
 // Replication where everything goes wrong: a master and two replicas, each in a network namespace of its own,
 // under the load of 50 clients. Two tests:
 //
-// - CHAOS_SECONDS (8) long, at random moments, links are cut with and without notice, nodes are killed and
-//   stopped, replicas are told to follow one another, everything is deleted. When all has healed, all three
-//   have the same data byte for byte, and everything is there that was acknowledged, with WAIT or without.
+// - CHAOS_SECONDS (6) long, at random moments, links are cut with and without notice, nodes are killed (some
+//   again while they start) and stopped, replicas follow one another or write themselves, all is deleted.
+//   When all has healed, all three have the same data byte for byte, and everything is there that was
+//   acknowledged, with WAIT or without.
 // - CHAOS_ROUNDS (6) times exactly one thing fails: the master dies, or is stopped, or is cut off from its
 //   replicas, and the replica that has more becomes the master; or it is a replica that fails. Everything
 //   that WAIT said that a replica has is there afterwards.
@@ -26,10 +27,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { CLIENTS = 50, DEFAULT_SECONDS = 8, DEFAULT_ROUNDS = 6, LONG_RUN_SECONDS = 60, TICK_MS = 10 };
+enum { CLIENTS = 50, DEFAULT_SECONDS = 6, DEFAULT_ROUNDS = 6, LONG_RUN_SECONDS = 60, TICK_MS = 10 };
 enum { LINKS = CHAOS_PLACES * CHAOS_PLACES };
 
-enum event { CUTS, KILLS, STOPS, FOLLOWS, FLUSHES, EVENTS };
+enum event { CUTS, KILLS, STOPS, FOLLOWS, REVOLTS, FLUSHES, EVENTS };
 
 struct chaos {
     struct chaos_cluster cluster;
@@ -93,10 +94,11 @@ static void report(struct chaos *chaos) {
                   " of them had by a replica, %" PRIu64 " connections broken\n",
                   counts.commands, counts.acknowledged, counts.replicated, counts.broken);
     print_message("%u kills, %u stops, %u cuts (%u with notice, %u without, %u one way), %u other masters, "
-                  "%u times emptied; %u full copies (%u discarded something), %u streams\n",
+                  "%u revolts, %u times emptied; %u full copies (%u discarded something), %u streams\n",
                   chaos->events[KILLS], chaos->events[STOPS], chaos->events[CUTS],
                   chaos->cuts[CHAOS_LINK_DOWN], chaos->cuts[CHAOS_SILENCE], chaos->cuts[CHAOS_ONE_WAY],
-                  chaos->events[FOLLOWS], chaos->events[FLUSHES], full, discards, streams);
+                  chaos->events[FOLLOWS], chaos->events[REVOLTS], chaos->events[FLUSHES], full, discards,
+                  streams);
 }
 
 // All nodes run, and nothing is cut.
@@ -120,10 +122,15 @@ static bool is_fine(const struct chaos *chaos, int node) {
 
 static void heal_node(struct chaos *chaos, int node) {
     chaos->node_heals_ms[node] = 0;
-    if (chaos->cluster.nodes[node].state == CHAOS_DEAD)
+    if (chaos->cluster.nodes[node].state == CHAOS_DEAD) {
+        if (random_below(chaos, 3) == 0) {
+            chaos_cluster_restart_in_vain(&chaos->cluster, node, random_below(chaos, 60));
+            chaos->events[KILLS]++;
+        }
         chaos_cluster_restart(&chaos->cluster, node);
-    else if (chaos->cluster.nodes[node].state == CHAOS_STOPPED)
+    } else if (chaos->cluster.nodes[node].state == CHAOS_STOPPED) {
         chaos_cluster_continue(&chaos->cluster, node);
+    }
 }
 
 static void kill_node(struct chaos *chaos, int node) {
@@ -194,6 +201,20 @@ static void follow_another(struct chaos *chaos) {
     chaos->events[FOLLOWS]++;
 }
 
+// A replica takes itself for the master, and writes what must be gone when it follows again.
+static void revolt(struct chaos *chaos) {
+    int node = 1 + (int)random_below(chaos, CHAOS_NODES - 1);
+    redisContext *inside = chaos->cluster.nodes[node].inside;
+    int master = chaos->cluster.nodes[node].master;
+    if (!is_fine(chaos, node))
+        return;
+    chaos_cluster_follow(&chaos->cluster, node, -1);
+    for (unsigned i = random_below(chaos, 50); i > 0; i--)
+        expect_text(inside, "OK", "SET revolt:%u %u", i, random_below(chaos, 1000));
+    chaos_cluster_follow(&chaos->cluster, node, master);
+    chaos->events[REVOLTS]++;
+}
+
 static void empty_everything(struct chaos *chaos) {
     if (!is_fine(chaos, 0))
         return;
@@ -210,8 +231,10 @@ static void do_something(struct chaos *chaos) {
         harm_node(chaos, kill_node);
     else if (choice < 85)
         harm_node(chaos, stop_node);
-    else if (choice < 96)
+    else if (choice < 92)
         follow_another(chaos);
+    else if (choice < 97)
+        revolt(chaos);
     else
         empty_everything(chaos);
 }
