@@ -207,13 +207,22 @@ static bool send_snapshot(struct migration *migration, struct slot_range slots, 
     return sent && key_send_rest(sender);
 }
 
+// The changes up to a moment, and a snapshot of that moment: nobody is between having changed something and
+// having it noted, else it would be in the snapshot and in the next round's changes.
+static void take_changes(struct migration *migration, struct store_session *now,
+                         struct slot_changes *changes) {
+    session_write_begin_exclusive(now);
+    slot_journal_take(migration->journal, changes);
+    session_snapshot_begin(now);
+    session_write_end(now);
+}
+
 // One round: when it is over the other node has what this one had when it began.
 static bool send_changes(struct migration *migration, struct key_sender *sender) {
     struct store_session *before = migration->sessions[0];
     struct store_session *now = migration->sessions[1];
     struct slot_changes changes;
-    slot_journal_take(migration->journal, &changes);
-    session_snapshot_begin(now);
+    take_changes(migration, now, &changes);
     bool sent = !changes.is_unknown || fail(sender->error, "all keys, or those of some slots, were deleted");
     for (const struct changed_key *key = changes.keys; key != NULL && sent; key = key->handle.next)
         sent = key_send_change(sender, before, now, key);
@@ -405,12 +414,12 @@ static bool delete_leftovers(struct migration *migration) {
         deleted = !is_replica(migration) && cluster_next_leftover(migration->cluster, &slots);
         if (deleted) {
             stage_delete_slots(session, (uint16_t)slots.first, (uint16_t)slots.last);
-            deleted = store_commit(session) == STORE_OK;
+            // The mark goes when the keys cannot come back any more.
+            deleted = store_commit(session) == STORE_OK && store_settle(session) == SETTLED;
         }
         if (deleted)
             cluster_leftover_is_gone(migration->cluster, slots);
         session_write_end(session);
-        (void)store_settle(session);
     }
     return deleted;
 }
