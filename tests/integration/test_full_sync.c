@@ -223,10 +223,11 @@ static void leave_old_database(const struct test_server *server) {
     }
 }
 
-static bool has_old_database(const struct test_server *server) {
+static bool has_no_old_database(void *context) {
+    const struct test_server *server = context;
     char path[256];
     (void)snprintf(path, sizeof(path), "%s/sync_checkpoint", server->directory);
-    return access(path, F_OK) == 0;
+    return access(path, F_OK) != 0;
 }
 
 static void an_old_database_in_the_copys_place_is_in_nobodys_way(void **state) {
@@ -237,7 +238,7 @@ static void an_old_database_in_the_copys_place_is_in_nobodys_way(void **state) {
     leave_old_database(&nodes->replica);
     follow(nodes->to_replica, wire_port(nodes->wire));
     assert_same_data(nodes->to_master, nodes->to_replica);
-    assert_false(has_old_database(&nodes->replica));
+    assert_true(has_no_old_database(&nodes->replica));
 }
 
 static void an_old_database_in_the_copys_place_is_deleted_at_the_start(void **state) {
@@ -245,7 +246,7 @@ static void an_old_database_in_the_copys_place_is_deleted_at_the_start(void **st
     server_kill(&nodes->replica);
     leave_old_database(&nodes->replica);
     server_restart(&nodes->replica);
-    assert_false(has_old_database(&nodes->replica));
+    wait_until(has_no_old_database, &nodes->replica, 60, "the old database is deleted");
     reconnect(&nodes->to_replica, &nodes->replica);
 }
 

@@ -207,6 +207,50 @@ static void expired_keys_can_be_left_to_somebody_else(void **state) {
     assert_false(has_metadata(fixture, "expired"));
 }
 
+static struct metadata hash_that_ended(wall_ms_t when) {
+    return (struct metadata){.type = VALUE_HASH, .wide = true, .version = 5, .size = 2, .expire_ms = when};
+}
+
+static void collections_that_have_just_expired_are_kept_for_a_while(void **state) {
+    struct fixture *fixture = *state;
+    wall_ms_t now = clock_wall_ms(), minute = 60000;
+    put_metadata(fixture, "just", hash_that_ended(now - minute));
+    put_metadata(fixture, "long", hash_that_ended(now - 6 * minute));
+    compact(fixture, FAMILY_METADATA);
+    assert_true(has_metadata(fixture, "just"));
+    assert_false(has_metadata(fixture, "long"));
+}
+
+// The master may have given them more time, of which nothing has come yet.
+static void a_replica_keeps_collections_that_expired_since_it_was_level(void **state) {
+    struct fixture *fixture = *state;
+    wall_ms_t now = clock_wall_ms(), minute = 60000;
+    put_metadata(fixture, "since", hash_that_ended(now - 20 * minute));
+    put_metadata(fixture, "before", hash_that_ended(now - 60 * minute));
+    put_metadata(fixture, "string", (struct metadata){.type = VALUE_STRING, .expire_ms = now - minute});
+    put_sub_key(fixture, FAMILY_DEFAULT, "since", 5, "a");
+    put_sub_key(fixture, FAMILY_DEFAULT, "before", 5, "a");
+    compaction_filters_trust_clock(fixture->filters, now - 20 * minute);
+    compact(fixture, FAMILY_METADATA);
+    compact(fixture, FAMILY_DEFAULT);
+    assert_true(has_metadata(fixture, "since"));
+    assert_true(has_sub_key(fixture, FAMILY_DEFAULT, "since", 5, "a"));
+    assert_false(has_metadata(fixture, "before"));
+    assert_false(has_sub_key(fixture, FAMILY_DEFAULT, "before", 5, "a"));
+    assert_false(has_metadata(fixture, "string")); // it would come back whole
+}
+
+static void a_replica_that_was_never_level_keeps_all_collections(void **state) {
+    struct fixture *fixture = *state;
+    put_metadata(fixture, "old", hash_that_ended(1000));
+    put_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a");
+    compaction_filters_trust_clock(fixture->filters, 0);
+    compact(fixture, FAMILY_METADATA);
+    compact(fixture, FAMILY_DEFAULT);
+    assert_true(has_metadata(fixture, "old"));
+    assert_true(has_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a"));
+}
+
 static void metadata_that_is_not_understood_is_kept(void **state) {
     struct fixture *fixture = *state;
     put(fixture, FAMILY_METADATA, BYTES_LITERAL("\x01nempty"), BYTES_LITERAL(""));
@@ -422,6 +466,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_DATABASE(dead_keys_are_reclaimed_and_living_ones_kept),
         IN_DATABASE(expired_keys_can_be_left_to_somebody_else),
+        IN_DATABASE(collections_that_have_just_expired_are_kept_for_a_while),
+        IN_DATABASE(a_replica_keeps_collections_that_expired_since_it_was_level),
+        IN_DATABASE(a_replica_that_was_never_level_keeps_all_collections),
         IN_DATABASE(metadata_that_is_not_understood_is_kept),
         IN_DATABASE(sub_keys_follow_their_metadata),
         {"sub_keys_follow_their_metadata_with_slots", sub_keys_follow_their_metadata, set_up_with_slots,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Feeding one replica: batch by batch as Kvrocks sends them, each a bulk string, with a "ping" when there is
-// nothing else and a "_getack" when somebody waits for this replica. Uses: base, store/log_tail,
-// server/request_parser, replication/{link,replicas_internal}.
+// Feeding one replica: batch by batch as Kvrocks sends them, each a bulk string, with a "ping" each second
+// when there is nothing else, and a "_getack" when somebody waits for this replica. Uses: base,
+// store/log_tail, server/request_parser, replication/{link,replicas_internal}.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -33,7 +33,7 @@ struct feed {
     struct request_parser *acknowledgements;
     struct buffer gathered;
     uint64_t asked;      // for an acknowledgement of this sequence number
-    uint64_t sent_us;    // when something was sent last
+    uint64_t pinged_us;  // when it was told last that it has everything
     uint64_t written_us; // when there was something to send but pings
     uint64_t heard_us;   // when an acknowledgement came last
     uint64_t moved_us;   // when the socket took something last
@@ -166,7 +166,6 @@ static bool send_gathered(struct feed *feed) {
         return true;
     bool sent = send_all(feed, buffer_bytes(&feed->gathered));
     buffer_clear(&feed->gathered);
-    feed->sent_us = clock_duration_us();
     return sent;
 }
 
@@ -220,9 +219,11 @@ static bool ask_if_wanted(struct feed *feed) {
     return send_gathered(feed);
 }
 
+// After all that the log has: the replica knows then that it is level with this node.
 static bool ping_if_due(struct feed *feed) {
-    if (clock_duration_us() - feed->sent_us < PING_US)
+    if (clock_duration_us() - feed->pinged_us < PING_US)
         return true;
+    feed->pinged_us = clock_duration_us();
     buffer_append_text(&feed->gathered, "$4\r\nping\r\n");
     return send_gathered(feed);
 }
@@ -242,7 +243,7 @@ static void feed_replica(struct feed *feed) {
 
 void replica_feed(struct replica *replica) {
     uint64_t now = clock_duration_us();
-    struct feed feed = {.replica = replica, .sent_us = now, .heard_us = now};
+    struct feed feed = {.replica = replica, .pinged_us = now, .heard_us = now};
     feed.tail = log_tail_open(replica->store, atomic_load(&replica->sent) + 1);
     feed.acknowledgements = request_parser_open();
     feed_replica(&feed);

@@ -68,6 +68,11 @@ bool peer_ask_kind(struct link *link, struct peer_kind *out) {
         return false;
     out->is_kvfence = strstr(server, "kvfence_version:") != NULL;
     free(server);
+    char *replication = ask_info(link, "replication");
+    if (replication == NULL)
+        return false;
+    out->is_replica = strstr(replication, "role:slave") != NULL;
+    free(replication);
     if (!out->is_kvfence)
         return true;
     char *lease = ask_info(link, "lease");

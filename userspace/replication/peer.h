@@ -25,6 +25,7 @@ bool peer_authenticate(struct link *link, const char *password);
 // so that a Kvrocks is sent nothing that it does not know.
 struct peer_kind {
     bool is_kvfence;
+    bool is_replica;           // itself
     uint64_t election_version; // the highest that it has seen; 0: none
 };
 bool peer_ask_kind(struct link *link, struct peer_kind *out);

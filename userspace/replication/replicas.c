@@ -73,13 +73,24 @@ static void wake(const struct replica *replica) {
     (void)!write(replica->wake, &one, sizeof(one));
 }
 
-void replicas_stop(struct replicas *replicas) {
-    take(replicas);
-    replicas->store = NULL;
+// With the lock held.
+static void end_all(const struct replicas *replicas) {
     for (struct replica *replica = replicas->list; replica != NULL; replica = replica->next) {
         atomic_store(&replica->ending, true);
         wake(replica);
     }
+}
+
+void replicas_send_away(struct replicas *replicas) {
+    take(replicas);
+    end_all(replicas);
+    release(replicas);
+}
+
+void replicas_stop(struct replicas *replicas) {
+    take(replicas);
+    replicas->store = NULL;
+    end_all(replicas);
     while (replicas->list != NULL)
         pthread_cond_wait(&replicas->changed, &replicas->lock);
     release(replicas);

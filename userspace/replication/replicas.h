@@ -56,5 +56,7 @@ uint64_t replicas_wait(struct replicas *replicas, uint64_t sequence, size_t coun
 bool replicas_cancel_wait(struct replicas *replicas, uint64_t wait);
 // Calls done() of all of them: the node is no master any more.
 void replicas_end_waits(struct replicas *replicas);
+// Lets all replicas go without waiting for it: they come back, and see what this node is now.
+void replicas_send_away(struct replicas *replicas);
 
 #endif

@@ -32,10 +32,15 @@ struct replication {
 static void follow_role(void *context, bool is_replica) {
     struct replication *replication = context;
     struct follower *follower = atomic_load(&replication->follower);
+    const struct server *server = atomic_load(&replication->server);
+    if (server != NULL)
+        store_follow(server->store, is_replica ? 0 : INT64_MAX);
     if (follower != NULL)
         follower_look(follower);
-    if (is_replica)
+    if (is_replica) {
         replicas_end_waits(replication->replicas);
+        replicas_send_away(replication->replicas);
+    }
 }
 
 struct replication *replication_open(struct role *role) {
@@ -81,7 +86,11 @@ bool replication_start(struct replication *replication, struct server *server,
     config_on_change(server->config, CONFIG_SLAVE_SERVE_STALE_DATA, follow_stale_setting, follower);
     atomic_store(&replication->follower, follower);
     atomic_store(&replication->server, server);
-    follower_look(follower); // the role may have changed meanwhile
+    // It may have changed since the store was opened, and may do so now.
+    bool was_replica = role_is_replica(replication->role);
+    follow_role(replication, was_replica);
+    if (role_is_replica(replication->role) != was_replica)
+        follow_role(replication, !was_replica);
     return true;
 }
 

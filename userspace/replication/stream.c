@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum { ACKNOWLEDGE_US = 1000000, HEADER_MAX = 24 };
+static const uint64_t sleep_ns = 60000000000;
 // A batch can be as big as a transaction, or as one value.
 static const uint64_t bulk_most = (uint64_t)4 << 30;
 
@@ -25,6 +26,7 @@ struct stream {
     bool has_applied;         // since the last time that the log was flushed
     uint64_t position;        // where the master's data end here: what comes later is not from it
     bool has_come;            // anything at all
+    bool has_slept;           // for so long that what comes may be old
     uint64_t acknowledged_us; // when that was done last
     struct buffer waiting;    // an acknowledgement, or the rest of one, that the socket did not take yet
 };
@@ -85,11 +87,26 @@ static bool apply(struct stream *stream, struct bytes batch) {
     return applied || end_with(stream, error);
 }
 
+// The master has nothing that is not here. That of one that follows another itself tells nothing, nor that
+// of one that has spoken while nobody listened here.
+static void note_level(struct stream *stream) {
+    struct follower *follower = stream->follower;
+    if (follower->master.is_replica || stream->has_slept)
+        return;
+    session_write_begin(follower->session, NULL, 0);
+    if (!follower_is_outdated(follower))
+        store_follow(follower->server->store, clock_wall_ms());
+    session_write_end(follower->session);
+}
+
 // One bulk string.
 static bool take(struct stream *stream, struct bytes bulk) {
     stream->has_come = true;
-    if (!bytes_equal(bulk, BYTES_LITERAL("ping")) && !bytes_equal(bulk, BYTES_LITERAL("_getack")))
+    bool is_ping = bytes_equal(bulk, BYTES_LITERAL("ping"));
+    if (!is_ping && !bytes_equal(bulk, BYTES_LITERAL("_getack")))
         return apply(stream, bulk);
+    if (is_ping)
+        note_level(stream);
     stream->is_owed = true;
     return true;
 }
@@ -143,10 +160,13 @@ bool follower_stream(struct follower *follower, uint64_t position) {
     log_info("following master %s:%u from sequence number %" PRIu64 " on", follower->following.master.host,
              follower->following.master.port, position + 1);
     follower->link.timeout_ms *= 2; // a master that has nothing to say pings every one or two seconds
+    uint64_t heard_ns = clock_boot().value;
     while (take_all(&stream) && make_durable(&stream) && acknowledge_if_due(&stream)) {
         if (follower_is_outdated(follower) || !link_receive(&follower->link))
             break;
         follower_heard(follower);
+        stream.has_slept |= clock_boot().value - heard_ns > sleep_ns;
+        heard_ns = clock_boot().value;
     }
     (void)make_durable(&stream);
     buffer_release(&stream.waiting);

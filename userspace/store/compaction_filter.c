@@ -16,12 +16,14 @@
 
 // A command that has read a key just before its expiry may still be about to give it a later one. Its
 // sub-keys must be there then.
-enum { SUB_KEY_GRACE_MS = 5 * 60 * 1000 };
+// By so much may the clocks of nodes that follow one another differ, and the news of a key come late.
+enum { COLLECTION_GRACE_MS = 5 * 60 * 1000 };
 
 struct compaction_filters {
     bool with_slot;
     _Atomic uint64_t dropped;
     _Atomic bool keeps_expired;
+    _Atomic wall_ms_t trusted_until; // the clock, about collections
     // Held for reading by a look-up, for writing when anything below changes. So whoever detaches the
     // database has waited for all look-ups and has no new ones.
     pthread_rwlock_t lock;
@@ -44,7 +46,8 @@ struct filter_kind {
 struct compaction {
     struct compaction_filters *filters;
     const struct filter_kind *kind;
-    wall_ms_t now; // when it began; a later time would only drop more
+    wall_ms_t now;       // when it began; a later time would only drop more
+    wall_ms_t long_past; // a collection that was dead then is dead for good
     // The rest is for sub-keys. A sub-key is dropped for what the metadata says, and is then gone for good,
     // while a deletion of metadata may still be lost in a crash if it is not on disk yet: the key would come
     // back as a collection that has lost its elements. So metadata is read as of a moment up to which the
@@ -73,6 +76,7 @@ static void unlock(struct compaction_filters *filters) {
 struct compaction_filters *compaction_filters_open(bool with_slot) {
     struct compaction_filters *filters = memory_allocate_zeroed(1, sizeof(*filters));
     filters->with_slot = with_slot;
+    filters->trusted_until = CLOCK_TRUSTED;
     pthread_rwlockattr_t attributes;
     bool made =
         pthread_rwlockattr_init(&attributes) == 0 &&
@@ -114,7 +118,17 @@ uint64_t compaction_filters_dropped(const struct compaction_filters *filters) {
     return atomic_load_explicit(&filters->dropped, memory_order_relaxed);
 }
 
+void compaction_filters_trust_clock(struct compaction_filters *filters, wall_ms_t until) {
+    atomic_store_explicit(&filters->trusted_until, until, memory_order_relaxed);
+}
+
 // --- The life of a compaction ---
+
+static wall_ms_t long_past(struct compaction_filters *filters, wall_ms_t now) {
+    wall_ms_t until = atomic_load_explicit(&filters->trusted_until, memory_order_relaxed);
+    wall_ms_t trusted = until < now ? until : now;
+    return trusted > COLLECTION_GRACE_MS ? trusted - COLLECTION_GRACE_MS : 0;
+}
 
 // With the lock held for change.
 static void take_snapshot(struct compaction *compaction) {
@@ -140,6 +154,7 @@ static struct compaction *compaction_begin(struct compaction_filters *filters,
     compaction->filters = filters;
     compaction->kind = kind;
     compaction->now = clock_wall_ms();
+    compaction->long_past = long_past(filters, compaction->now);
     if (!kind->looks_up)
         return compaction;
     lock_for_change(filters);
@@ -224,15 +239,20 @@ static bool sub_key_is_dead(struct compaction *compaction, struct bytes key, str
         return compaction->state == LOOKED_UP_MISSING;
     const struct metadata *metadata = &compaction->metadata;
     return !value_type_has_sub_keys(metadata->type) || metadata->version != version ||
-           metadata_is_dead(metadata, compaction->now - SUB_KEY_GRACE_MS);
+           metadata_is_dead(metadata, compaction->long_past);
 }
 
+// Whoever gives a string more time writes it anew; of a collection only the metadata are written, and the
+// elements must still be there. Without metadata they go.
 static bool key_is_dead(struct compaction *compaction, struct bytes key, struct bytes value) {
     (void)key;
     struct metadata metadata;
-    if (!decode_metadata(value, &metadata) || !metadata_is_dead(&metadata, compaction->now))
+    if (!decode_metadata(value, &metadata))
         return false;
-    return !metadata_has_expired(&metadata, compaction->now) ||
+    wall_ms_t moment = value_type_has_sub_keys(metadata.type) ? compaction->long_past : compaction->now;
+    if (!metadata_is_dead(&metadata, moment))
+        return false;
+    return !metadata_has_expired(&metadata, moment) ||
            !atomic_load_explicit(&compaction->filters->keeps_expired, memory_order_relaxed);
 }
 

@@ -25,6 +25,11 @@ void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *da
 
 // True: keys that have expired are left to somebody who deletes them. Thread-safe. False to begin with.
 void compaction_filters_keep_expired(struct compaction_filters *filters, bool keep);
+// Collections are reclaimed five minutes after their time is over by the clock, or by this moment, if that is
+// earlier. A replica's clock must not decide alone: the master may have given a key more time, and the news
+// not have come yet. CLOCK_TRUSTED, as in the beginning: no such moment. Thread-safe.
+#define CLOCK_TRUSTED INT64_MAX
+void compaction_filters_trust_clock(struct compaction_filters *filters, wall_ms_t until);
 
 // A factory for the family's options, which take ownership of it; NULL where the family needs none.
 rocksdb_compactionfilterfactory_t *compaction_filters_factory(struct compaction_filters *filters,

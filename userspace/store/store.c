@@ -212,6 +212,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->locks = key_locks_open();
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
+    store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
     store_options_open(&config->tuning, store->filters, &store->options);
     if (store->counters == NULL) {
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
@@ -226,6 +227,10 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store_tick(store);
     *out = store;
     return true;
+}
+
+void store_follow(struct store *store, wall_ms_t level_at) {
+    compaction_filters_trust_clock(store->filters, level_at);
 }
 
 void store_close_database(struct store *store) {

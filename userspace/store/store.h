@@ -25,6 +25,7 @@ struct store_config {
     struct key_layout layout;
     struct store_tuning tuning;
     size_t sessions; // at most this many sessions will be open at once
+    bool is_replica; // as after store_follow(store, 0)
     uint64_t
         disk_reserve_bytes; // store_is_full() while the file system has less than this, or a twentieth, free
     uint64_t size_limit_bytes;   // store_is_full() while the database is bigger; 0: no limit
@@ -76,6 +77,10 @@ void store_on_expired(struct store *store, store_expired_function *function, voi
 // True: compaction leaves keys that have expired where they are, for somebody who wants to find them.
 // Thread-safe. False when the store is opened.
 void store_keep_expired(struct store *store, bool keep);
+// This node follows a master, of whose changes it has all that were made up to this moment, by its own clock
+// (0: nothing is known): expired collections that may have been given more time later are not reclaimed.
+// INT64_MAX: it follows nobody. Thread-safe.
+void store_follow(struct store *store, wall_ms_t level_at);
 
 // Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one
 // thread. Logs when either changes.
