@@ -1,32 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Striped key locks. May use: base.
+// Striped key locks. Uses: base, store/key_hash.
 #include "store/key_locks.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/patient_lock.h"
+#include "store/key_hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 // Two workers collide by chance in one of 16384 pairs of commands; more stripes would only cost cache.
 enum { STRIPE_BITS = 14, STRIPE_COUNT = 1 << STRIPE_BITS };
 
 struct key_locks {
-    uint64_t seed;
-    uint64_t factor;
+    struct key_hash hash;
     pthread_mutex_t stripes[STRIPE_COUNT];
 };
 
 struct key_locks *key_locks_open(void) {
     struct key_locks *locks = memory_allocate_zeroed(1, sizeof *locks);
-    uint64_t secret[2];
-    always_assert(getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret,
-                  "the kernel gives random numbers");
-    locks->seed = secret[0];
-    locks->factor = secret[1] | 1;
+    locks->hash = key_hash_new();
     for (size_t i = 0; i < STRIPE_COUNT; i++)
         always_assert(pthread_mutex_init(&locks->stripes[i], NULL) == 0, "a mutex can be made");
     return locks;
@@ -39,29 +34,8 @@ void key_locks_close(struct key_locks *locks) {
     free(locks);
 }
 
-// Folds eight bytes into the hash by a multiplication of full width, both halves of the product being used.
-static uint64_t mix(uint64_t hash, uint64_t word, uint64_t factor) {
-    unsigned __int128 product = (unsigned __int128)(hash ^ word) * factor;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-// Seed and factor are secret, so that a client cannot choose keys that share a stripe and have all workers
-// wait for each other. Hashing with a public factor would not do: differences in the top bit pass through a
-// multiplication whatever the seed is.
 static uint32_t stripe_of(const struct key_locks *locks, struct bytes key) {
-    uint64_t hash = mix(locks->seed, key.length, locks->factor);
-    uint64_t word;
-    size_t at = 0;
-    for (; key.length - at >= sizeof word; at += sizeof word) {
-        memcpy(&word, key.data + at, sizeof word);
-        hash = mix(hash, word, locks->factor);
-    }
-    if (at < key.length) {
-        word = 0;
-        memcpy(&word, key.data + at, key.length - at);
-        hash = mix(hash, word, locks->factor);
-    }
-    return (uint32_t)(mix(hash, locks->seed, locks->factor) >> (64 - STRIPE_BITS));
+    return (uint32_t)(key_hash_of(&locks->hash, key) >> (64 - STRIPE_BITS));
 }
 
 static int compare_stripes(const void *a, const void *b) {
