@@ -176,6 +176,16 @@ static void hits_and_misses_are_counted(void **state) {
     assert_int_equal(server_info_number(connection, "stats", "keyspace_misses"), misses + 2);
 }
 
+static void reads_that_rocksdb_was_not_asked_for_are_counted(void **state) {
+    (void)state;
+    expect_text(connection, "OK", "SET often 1");
+    expect_text(connection, "1", "GET often");
+    long long before = server_info_number(connection, "stats", "read_cache_hits");
+    expect_text(connection, "1", "GET often");
+    expect_text(connection, "1", "GET often");
+    assert_int_equal(server_info_number(connection, "stats", "read_cache_hits"), before + 2);
+}
+
 static bool counts_are_reset(void *context) {
     (void)context;
     char *text = info("commandstats");
@@ -274,6 +284,7 @@ int main(void) {
         cmocka_unit_test(used_memory_comes_before_the_names_that_start_with_it),
         cmocka_unit_test(clients_are_counted),
         cmocka_unit_test(hits_and_misses_are_counted),
+        cmocka_unit_test(reads_that_rocksdb_was_not_asked_for_are_counted),
         cmocka_unit_test(commands_that_are_refused_before_they_run_are_counted_as_rejected),
         cmocka_unit_test(commands_and_errors_are_counted_until_they_are_reset),
         cmocka_unit_test(a_server_of_its_own_is_in_no_cluster),

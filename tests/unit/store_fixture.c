@@ -27,6 +27,7 @@ void store_fixture_reopen_with(struct store_fixture *fixture, store_check_functi
         .layout = {.name_space = DEFAULT_NAMESPACE},
         .tuning = store_tuning_default(),
         .sessions = 2,
+        .read_cache_bytes = 1 << 20,
         .check = check,
         .check_context = context,
     };

@@ -21,11 +21,27 @@ static enum apply_result out_of_step(char error[STORE_ERROR_SIZE], uint64_t sequ
     return APPLY_OUT_OF_STEP;
 }
 
+static void note_changes(struct store_session *session, struct bytes batch) {
+    struct write_batch_record record;
+    size_t at = WRITE_BATCH_HEADER_SIZE;
+    read_changes_clear(&session->changes);
+    while (write_batch_next(batch, &at, &record)) {
+        if (record.kind == WRITE_BATCH_DELETE_RANGE)
+            read_changes_note_all(&session->changes);
+        else if (record.kind != WRITE_BATCH_LOG_DATA)
+            session_note_change(session, record.family, record.key);
+    }
+}
+
 // What is written after this as a master begins a new history.
-static char *write_batch(struct store *store, struct bytes batch) {
+static char *write_batch(struct store_session *session, struct bytes batch) {
+    struct store *store = session->store;
     char *reason = NULL;
     rocksdb_writebatch_t *changes = rocksdb_writebatch_create_from(batch.data, batch.length);
+    note_changes(session, batch);
+    read_cache_change_begin(store->read_cache, &session->changes);
     rocksdb_write(store->database, store->options.write, changes, &reason);
+    read_cache_change_end(store->read_cache, &session->changes);
     rocksdb_writebatch_destroy(changes);
     if (reason != NULL)
         write_ahead_log_note_failure(store->log);
@@ -33,13 +49,14 @@ static char *write_batch(struct store *store, struct bytes batch) {
     return reason;
 }
 
-static enum apply_result apply_in_turn(struct store *store, struct bytes batch,
+static enum apply_result apply_in_turn(struct store_session *session, struct bytes batch,
                                        const struct write_batch_header *header,
                                        char error[STORE_ERROR_SIZE]) {
+    struct store *store = session->store;
     uint64_t latest = store_latest_sequence(store);
     if (header->sequence != latest + 1)
         return out_of_step(error, header->sequence, latest);
-    char *reason = write_batch(store, batch);
+    char *reason = write_batch(session, batch);
     if (reason != NULL) {
         (void)snprintf(error, STORE_ERROR_SIZE, "the master's changes were not stored: %s", reason);
         free(reason);
@@ -62,7 +79,7 @@ enum apply_result store_apply(struct store_session *session, struct bytes batch,
     if (header.count == 0)
         return APPLIED;
     write_ahead_log_take_turn(store->log);
-    enum apply_result result = apply_in_turn(store, batch, &header, error);
+    enum apply_result result = apply_in_turn(session, batch, &header, error);
     write_ahead_log_end_turn(store->log);
     if (result == APPLIED) {
         // Not as a write: what a client is told has to wait for the log, but no lease.

@@ -29,10 +29,12 @@ static char *write_staged(struct store_session *session) {
     char *reason = history_begin_if_due(store);
     if (reason != NULL)
         return reason;
+    read_cache_change_begin(store->read_cache, &session->changes);
     if (session->in_transaction)
         rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);
     else
         rocksdb_write(store->database, store->options.write, session->batch, &reason);
+    read_cache_change_end(store->read_cache, &session->changes);
     return reason;
 }
 

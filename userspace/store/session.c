@@ -41,6 +41,7 @@ void session_close(struct store_session *session) {
     key_lock_set_release_memory(&session->locked);
     buffer_release(&session->key);
     buffer_release(&session->tracked);
+    read_changes_release(&session->changes);
     free(session);
 }
 
@@ -126,6 +127,7 @@ static void forget_staged(struct store_session *session) {
     session->tracked_all = false;
     session->tracked_at_savepoint = 0;
     buffer_clear(&session->tracked);
+    read_changes_clear(&session->changes);
 }
 
 static void give_back(struct buffer *buffer) {

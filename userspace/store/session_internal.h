@@ -26,6 +26,7 @@ struct store_session {
     size_t staged_most;  // more is refused
     bool is_overfull;    // and has been refused: nothing of this can be committed
     size_t staged_at_savepoint;
+    struct read_changes changes; // what the staged will change; may be more, after a return to a savepoint
 
     bool tracks_keys;
     bool tracked_all;
@@ -43,6 +44,9 @@ struct store_session {
     char error[STORE_ERROR_SIZE];
     char settle_error[STORE_ERROR_SIZE];
 };
+
+// Collects for the read cache that the key of this family, as encoded, will be changed.
+void session_note_change(struct store_session *session, uint32_t family, struct bytes raw_key);
 
 // The read options that the session's reads use now.
 const rocksdb_readoptions_t *session_read_options(const struct store_session *session);

@@ -4,6 +4,7 @@
 // transaction's batch. Uses: base, the other files of store/.
 #include "base/assert.h"
 #include "base/counter.h"
+#include "base/memory.h"
 #include "store/session_internal.h"
 
 #include <stdio.h>
@@ -25,6 +26,11 @@ const rocksdb_readoptions_t *session_read_options(const struct store_session *se
     return session->snapshot != NULL ? session->read_snapshot : session->read;
 }
 
+static void note_read(struct store_session *session) {
+    session->round_read = true;
+    session->reads++;
+}
+
 // Reads the entry of session->key through the transaction's batch, if there is one.
 static enum store_status read_entry(struct store_session *session, enum column_family family,
                                     struct store_value *out) {
@@ -32,8 +38,7 @@ static enum store_status read_entry(struct store_session *session, enum column_f
     const rocksdb_readoptions_t *options = session_read_options(session);
     struct bytes key = buffer_bytes(&session->key);
     char *reason = NULL;
-    session->round_read = true;
-    session->reads++;
+    note_read(session);
     *out = (struct store_value){0};
     if (session->in_transaction) {
         size_t length = 0;
@@ -68,9 +73,46 @@ static void note_dead(struct store_session *session, struct bytes key) {
         store->on_expired(store->on_expired_context, key);
 }
 
+static void set_payload(struct store_value *value) {
+    value->payload = (struct bytes){value->raw.data + value->metadata.header_length,
+                                    value->raw.length - value->metadata.header_length};
+}
+
+// In a transaction and in a snapshot the newest entry may not be the one that is wanted.
+static struct read_cache *cache_for(const struct store_session *session) {
+    return session->in_transaction || session->snapshot != NULL ? NULL : session->store->read_cache;
+}
+
+// A dead key is not found here: RocksDB knows whether there is still anything of it.
+static bool read_cached(struct store_session *session, struct bytes key, wall_ms_t now,
+                        struct read_ticket *ticket, struct store_value *out) {
+    char entry[READ_CACHE_ENTRY_MAX];
+    struct metadata metadata;
+    size_t length = read_cache_find(cache_for(session), key, entry, ticket);
+    if (length == 0 || !decode_metadata((struct bytes){entry, length}, &metadata) ||
+        metadata_is_dead(&metadata, now))
+        return false;
+    note_read(session);
+    counter_add(&session->counters->cached_reads, 1);
+    *out = (struct store_value){.metadata = metadata, .pin = memory_copy(entry, length)};
+    out->raw = (struct bytes){out->pin, length};
+    set_payload(out);
+    return true;
+}
+
+// What a writer reads it mostly changes at once, so it is not worth keeping.
+static void keep_cached(struct store_session *session, struct bytes key, const struct read_ticket *ticket,
+                        const struct store_value *value) {
+    if (session->state == SESSION_IDLE)
+        read_cache_keep(cache_for(session), ticket, key, value->raw);
+}
+
 // Reads and decodes; a dead key is not found.
 static enum store_status read_living(struct store_session *session, struct bytes key, wall_ms_t now,
                                      struct store_value *out) {
+    struct read_ticket ticket;
+    if (read_cached(session, key, now, &ticket, out))
+        return STORE_OK;
     buffer_clear(&session->key);
     encode_metadata_key(&session->key, &session->store->layout, key);
     enum store_status status = read_entry(session, FAMILY_METADATA, out);
@@ -85,8 +127,8 @@ static enum store_status read_living(struct store_session *session, struct bytes
         note_dead(session, key);
         return STORE_NOT_FOUND;
     }
-    out->payload = (struct bytes){out->raw.data + out->metadata.header_length,
-                                  out->raw.length - out->metadata.header_length};
+    keep_cached(session, key, &ticket, out);
+    set_payload(out);
     return STORE_OK;
 }
 

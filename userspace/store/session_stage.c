@@ -56,6 +56,17 @@ static bool has_room_for(struct store_session *session, size_t key_length, size_
     return true;
 }
 
+void session_note_change(struct store_session *session, uint32_t family, struct bytes raw_key) {
+    const struct store *store = session->store;
+    struct bytes prefix = buffer_bytes(&store->namespace_prefix);
+    size_t before = prefix.length + (store->layout.with_slot ? sizeof(uint16_t) : 0);
+    if (family != FAMILY_METADATA || raw_key.length < before ||
+        memcmp(raw_key.data, prefix.data, prefix.length) != 0)
+        return; // nobody can have read it as a key
+    read_changes_note(&session->changes, store->read_cache,
+                      (struct bytes){raw_key.data + before, raw_key.length - before});
+}
+
 // A value in parts, put without joining them first: a part may be hundreds of megabytes.
 static void put_parts(struct store_session *session, enum column_family family, const struct bytes *parts,
                       size_t count) {
@@ -71,6 +82,7 @@ static void put_parts(struct store_session *session, enum column_family family, 
     }
     if (!has_room_for(session, session->key.length, value_length))
         return;
+    session_note_change(session, family, buffer_bytes(&session->key));
     const char *key = session->key.data;
     const size_t key_length = session->key.length;
     rocksdb_column_family_handle_t *handle = session->store->families[family];
@@ -110,6 +122,7 @@ static void delete_encoded(struct store_session *session, enum column_family fam
     rocksdb_column_family_handle_t *handle = session->store->families[family];
     if (!has_room_for(session, raw.length, 0))
         return;
+    session_note_change(session, family, raw);
     if (session->in_transaction)
         rocksdb_writebatch_wi_delete_cf(session->indexed, handle, raw.data, raw.length);
     else
@@ -195,6 +208,7 @@ static enum store_status stage_delete_each(struct store_session *session) {
 static void stage_delete_range(struct store_session *session, struct bytes begin, struct bytes end) {
     name_batch(session, VALUE_NONE);
     session->staged++;
+    read_changes_note_all(&session->changes);
     rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
                                        begin.length, end.data, end.length);
 }

@@ -214,7 +214,9 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->filters = compaction_filters_open(config->layout.with_slot);
     store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
     store_options_open(&config->tuning, store->filters, &store->options);
-    if (store->counters == NULL) {
+    if (config->read_cache_bytes != 0)
+        store->read_cache = read_cache_open(config->read_cache_bytes);
+    if (store->counters == NULL || (config->read_cache_bytes != 0 && store->read_cache == NULL)) {
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
         store_close(store);
         return false;
@@ -263,6 +265,7 @@ void store_close(struct store *store) {
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
     key_locks_close(store->locks);
+    read_cache_close(store->read_cache);
     (void)pthread_rwlock_destroy(&store->use);
     free(store->counters);
     buffer_release(&store->namespace_prefix);

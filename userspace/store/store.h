@@ -27,7 +27,8 @@ struct store_config {
     size_t sessions; // at most this many sessions will be open at once
     bool is_replica; // as after store_follow(store, 0)
     uint64_t
-        disk_reserve_bytes; // store_is_full() while the file system has less than this, or a twentieth, free
+        disk_reserve_bytes;  // store_is_full() while the file system has less than this, or a twentieth, free
+    size_t read_cache_bytes; // see store/read_cache.h; 0: none
     uint64_t size_limit_bytes;   // store_is_full() while the database is bigger; 0: no limit
     store_check_function *check; // NULL: everything passes
     void *check_context;
@@ -107,6 +108,7 @@ struct store_counters {
     uint64_t failed;  // by RocksDB or for lack of disk space
     uint64_t wal_flushes;
     uint64_t hits, misses, expired_reads;
+    uint64_t cached_reads; // answered by the read cache
 };
 struct store_counters store_counters_now(const struct store *store);
 

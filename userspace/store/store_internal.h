@@ -8,6 +8,7 @@
 #include "store/compaction_filter.h"
 #include "store/key_locks.h"
 #include "store/options.h"
+#include "store/read_cache.h"
 #include "store/role_guard.h"
 #include "store/store.h"
 #include "store/write_ahead_log.h"
@@ -20,7 +21,7 @@
 // A session's counters: written by its thread alone, summed by whoever asks.
 struct session_counters {
     alignas(64) _Atomic uint64_t commits;
-    _Atomic uint64_t refused, late, failed, wal_flushes, hits, misses, expired_reads;
+    _Atomic uint64_t refused, late, failed, wal_flushes, hits, misses, expired_reads, cached_reads;
 };
 
 enum store_fullness { STORE_HAS_ROOM, STORE_DISK_LOW, STORE_OVER_LIMIT };
@@ -39,6 +40,7 @@ struct store {
     char *directory;
     struct key_locks *locks;
     struct role_guard *guard;
+    struct read_cache *read_cache; // NULL: none
     store_check_function *check;
     void *check_context;
     store_observer_function *observer; // changes while nobody is inside the role guard

@@ -105,7 +105,10 @@ bool store_replace(struct store *store, const char *directory, char error[STORE_
     atomic_store(&store->is_wanted, true);
     store_stop_compacting(store);
     always_assert(pthread_rwlock_wrlock(&store->use) == 0, "the database can be taken");
+    const struct read_changes everything = {.all = true};
+    read_cache_change_begin(store->read_cache, &everything);
     bool replaced = replace(store, directory, error);
+    read_cache_change_end(store->read_cache, &everything);
     atomic_store(&store->is_wanted, false);
     store_let_go(store);
     return replaced;

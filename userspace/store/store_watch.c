@@ -98,6 +98,7 @@ struct store_counters store_counters_now(const struct store *store) {
         sum.hits += counter_read(&one->hits);
         sum.misses += counter_read(&one->misses);
         sum.expired_reads += counter_read(&one->expired_reads);
+        sum.cached_reads += counter_read(&one->cached_reads);
     }
     return sum;
 }
