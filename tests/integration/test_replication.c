@@ -230,6 +230,52 @@ static void what_was_never_sent_to_a_replica_is_not_acknowledged_by_it(void **st
     (void)close(fake);
 }
 
+static bool has_no_replica(void *context) {
+    return server_info_number(context, "replication", "connected_slaves") == 0;
+}
+
+// A connection that is fed from the end of the master's data on, and has announced this port.
+static int connect_as_replica(const struct nodes *nodes, int port) {
+    char text[96];
+    int fake = server_connect_raw(&nodes->master);
+    (void)snprintf(text, sizeof(text), "REPLCONF listening-port %d\r\nPSYNC %lld\r\n", port,
+                   server_info_number(nodes->to_master, "replication", "master_repl_offset") + 1);
+    raw_send_text(fake, text);
+    raw_expect(fake, "+OK\r\n+OK\r\n");
+    return fake;
+}
+
+static bool two_are_level(void *context) {
+    const struct nodes *nodes = context;
+    redisReply *info = command(nodes->to_master, "INFO replication");
+    const char *first = strstr(info->str, ",lag=0");
+    bool level = first != NULL && strstr(first + 1, ",lag=0") != NULL;
+    freeReplyObject(info);
+    return level;
+}
+
+// Its old connection is not given up yet when it comes back after a break that nobody told the master of.
+static void a_replica_that_is_connected_twice_counts_once(void **state) {
+    struct nodes *nodes = *state;
+    wire_cut(nodes->wire);
+    wait_until(has_no_replica, nodes->to_master, 60, "the replica is gone");
+    int old = connect_as_replica(nodes, 4711);
+    int again = connect_as_replica(nodes, 4711);
+    expect_text(nodes->to_master, "OK", "SET key 1");
+    wait_until(two_are_level, nodes, 60, "both connections were sent everything");
+    long long end = server_info_number(nodes->to_master, "replication", "master_repl_offset");
+    acknowledge(old, end);
+    expect_integer(nodes->to_master, 1, "WAIT 1 20000");
+    acknowledge(again, end);
+    expect_integer(nodes->to_master, 1, "WAIT 2 300");
+    int other = connect_as_replica(nodes, 4712);
+    acknowledge(other, end);
+    expect_integer(nodes->to_master, 2, "WAIT 2 20000");
+    (void)close(other);
+    (void)close(again);
+    (void)close(old);
+}
+
 static bool is_stale(void *context) {
     redisReply *reply = command(context, "GET key");
     bool stale = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MASTERDOWN", 10) == 0;
@@ -312,10 +358,6 @@ static void pause_process(pid_t pid) {
     assert_true(WIFSTOPPED(status));
 }
 
-static bool has_no_replica(void *context) {
-    return server_info_number(context, "replication", "connected_slaves") == 0;
-}
-
 static void a_stopped_replica_is_cut_off_and_comes_back(void **state) {
     struct nodes *nodes = *state;
     expect_text(nodes->to_master, "OK", "SET key 1");
@@ -375,6 +417,7 @@ int main(void) {
         WITH_NODES(writes_are_refused_by_a_replica_and_its_role_is_told),
         WITH_NODES(wait_counts_the_replicas_that_have_the_writes),
         WITH_NODES(what_was_never_sent_to_a_replica_is_not_acknowledged_by_it),
+        WITH_NODES(a_replica_that_is_connected_twice_counts_once),
         WITH_NODES(old_data_are_served_or_not_as_configured),
         WITH_NODES(a_master_with_a_password_is_followed_only_with_it),
         WITH_NODES(broken_links_need_no_full_copy),

@@ -217,11 +217,30 @@ size_t replicas_view(struct replicas *replicas, struct replica_view *views, size
 
 // --- Those who wait ---
 
-// Only what was acknowledged in so many words counts. With the lock held.
+// Only what was acknowledged in so many words counts.
+static bool has_acknowledged(const struct replica *replica, uint64_t sequence) {
+    return atomic_load(&replica->acknowledges) && atomic_load(&replica->acknowledged) >= sequence;
+}
+
+static bool has_address_of(const struct replica *replica, const struct replica *other) {
+    return replica->address.port == other->address.port &&
+           strcmp(replica->address.host, other->address.host) == 0;
+}
+
+// A replica that lost its connection and has come back is there twice until the old one is given up.
+static bool is_counted_already(const struct replica *replica, uint64_t sequence) {
+    for (const struct replica *other = replica->previous; other != NULL; other = other->previous) {
+        if (has_acknowledged(other, sequence) && has_address_of(replica, other))
+            return true;
+    }
+    return false;
+}
+
+// With the lock held.
 static size_t count_acknowledged(const struct replicas *replicas, uint64_t sequence) {
     size_t count = 0;
     for (const struct replica *replica = replicas->list; replica != NULL; replica = replica->next)
-        count += atomic_load(&replica->acknowledges) && atomic_load(&replica->acknowledged) >= sequence;
+        count += has_acknowledged(replica, sequence) && !is_counted_already(replica, sequence);
     return count;
 }
 
