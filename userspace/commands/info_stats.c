@@ -51,6 +51,7 @@ void info_write_stats(struct server *server, struct buffer *out) {
     info_number(out, "rejected_connections", atomic_load(&server->connections_rejected));
     info_number(out, "total_error_replies", SUM(server, errors));
     info_number(out, "client_output_buffer_limit_disconnections", SUM(server, limit_closed));
+    info_number(out, "long_replies_in_progress", SUM(server, streams));
     info_number(out, "idle_timeout_disconnections", SUM(server, timeout_closed));
     info_number(out, "protocol_error_disconnections", SUM(server, protocol_errors));
     info_number(out, "late_write_disconnections", SUM(server, late_closed));

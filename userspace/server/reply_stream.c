@@ -16,10 +16,14 @@
 enum {
     // Replies up to this are written by the command itself, as there is no gain in dividing them.
     COMMAND_BYTES = 256 << 10,
-    COMMAND_TIME_US = 5000,
-    // Big enough that the turns between slices cost next to nothing.
+    COMMAND_TIME_US = 2000,
+    // Big enough that the turns between slices cost next to nothing. More than two streams share what two
+    // have,
+    // so that the other clients' turns do not come later the more there are, down to the smallest slice.
     SLICE_BYTES = 128 << 10,
     SLICE_TIME_US = 1000,
+    SMALLEST_SLICE_BYTES = 8 << 10,
+    SMALLEST_SLICE_TIME_US = 50,
     // The next slice is written when less than this is left of what was.
     LOW_WATER = 64 << 10,
     // What a client has to take in stalled-reply-timeout.
@@ -71,6 +75,7 @@ void reply_stream_begin(struct client *client, const struct reply_source *source
     stream->pushes.protocol = client->reply.protocol;
     stream->taking_us = clock_duration_us();
     client->stream = stream;
+    counter_add(&worker_stats(client->worker)->streams, 1);
 }
 
 void reply_stream_end(struct client *client) {
@@ -78,6 +83,7 @@ void reply_stream_end(struct client *client) {
     if (stream == NULL)
         return;
     client->stream = NULL;
+    counter_add(&worker_stats(client->worker)->streams, UINT64_MAX); // one less
     stream->source->close(stream->state);
     output_release(&stream->pushes.output);
     free(stream);
@@ -108,6 +114,17 @@ static void note_progress(struct client *client) {
     atomic_store_explicit(&client->last_active_us, now_us, memory_order_relaxed);
 }
 
+static uint64_t share(uint64_t whole, uint64_t sharers, uint64_t least) {
+    uint64_t part = sharers > 2 ? whole * 2 / sharers : whole;
+    return part > least ? part : least;
+}
+
+static struct reply_budget budget_of_slice(const struct client *client) {
+    uint64_t streams = counter_read(&worker_stats(client->worker)->streams);
+    return more_than(&client->reply, share(SLICE_BYTES, streams, SMALLEST_SLICE_BYTES),
+                     share(SLICE_TIME_US, streams, SMALLEST_SLICE_TIME_US));
+}
+
 void reply_stream_advance(struct client *client) {
     struct reply_stream *stream = client->stream;
     const char *error = NULL;
@@ -115,7 +132,7 @@ void reply_stream_advance(struct client *client) {
     if (client->reply.output.pending >= LOW_WATER)
         return;
     note_progress(client);
-    struct reply_budget budget = more_than(&client->reply, SLICE_BYTES, SLICE_TIME_US);
+    struct reply_budget budget = budget_of_slice(client);
     switch (stream->source->write(stream->state, &client->reply, &budget, &error)) {
     case REPLY_GOES_ON:
         break;

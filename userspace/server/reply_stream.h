@@ -6,11 +6,12 @@
 // between the slices. Until it is whole its client runs no further command, and what others send to it waits
 // behind it.
 //
-// A source that reads the database reads it as of the command's moment, by an iterator that stays open. What
-// it sees was there before the round's end, which has settled it before anything of the reply leaves; so
-// later slices need no settling. An open iterator keeps what it sees from being reclaimed, so a client that
-// takes too little of its reply for too long is closed. Nothing may close the database under it: see
-// server/parking.h.
+// A source that reads the database reads it as of the command's moment, by iterators that it has opened in
+// the command and that stay open. (A snapshot alone would not do: compaction reclaims what is deleted also
+// from under a snapshot, but not from under an iterator, which holds on to the files.) What it sees was there
+// before the round's end, which has settled it before anything of the reply leaves; so later slices need no
+// settling. An open iterator keeps what it sees from being reclaimed, so a client that takes too little of
+// its reply for too long is closed. Nothing may close the database under it: see server/parking.h.
 //
 // On the client's worker only. May use: base, server/{client,reply}.
 #ifndef KVFENCE_SERVER_REPLY_STREAM_H

@@ -21,6 +21,7 @@ struct worker_stats {
     _Atomic uint64_t protocol_errors;
     _Atomic uint64_t late_closed;  // connections closed because their write came too late
     _Atomic uint64_t limit_closed; // connections closed by client-output-buffer-limit
+    _Atomic uint64_t streams;      // clients in the middle of a long reply, now: server/reply_stream.h
     _Atomic uint64_t timeout_closed;
     _Atomic uint64_t rounds;
     _Atomic uint64_t errors;
