@@ -67,7 +67,7 @@ static enum reply_progress write_on(void *state, struct reply *reply, struct rep
     walk->is_counting = false;
     walk->left = walk->found;
     walk->kind->rewind(walk->state);
-    reply_array(reply, walk->left * walk->width);
+    (walk->kind->is_set ? reply_set : reply_array)(reply, walk->left * walk->width);
     return REPLY_GOES_ON;
 }
 
@@ -119,7 +119,7 @@ void reply_walk_all(struct command_context *context, const struct walk_kind *kin
     struct output_mark before = output_mark(&context->reply->output);
     struct output_block *header = reply_deferred_begin(context->reply);
     if (walk_on(&walk, context->reply, &budget)) {
-        reply_array_end(context->reply, header, walk.found * width);
+        (kind->is_set ? reply_set_end : reply_array_end)(context->reply, header, walk.found * width);
         end(context, &walk, error_of(&walk, false), before);
     } else if (may_go_on(context, &walk, before)) {
         output_truncate(&context->reply->output, before);
@@ -138,13 +138,15 @@ struct entry_walk {
 
 static enum walk_step entry_step(void *state, struct reply *reply) {
     const struct entry_walk *walk = state;
+    bool with_sub_key = (walk->parts & ENTRY_SUB_KEY) != 0;
+    bool with_value = (walk->parts & ENTRY_VALUE) != 0;
     struct bytes sub_key;
     struct bytes value;
-    if (!collection_iterator_next(walk->iterator, &sub_key, &value))
+    if (!collection_iterator_next(walk->iterator, with_sub_key ? &sub_key : NULL, with_value ? &value : NULL))
         return WALK_END;
-    if ((walk->parts & ENTRY_SUB_KEY) != 0)
+    if (with_sub_key)
         reply_bulk(reply, sub_key);
-    if ((walk->parts & ENTRY_VALUE) != 0)
+    if (with_value)
         reply_bulk(reply, value);
     return WALK_ELEMENT;
 }

@@ -19,6 +19,7 @@ enum walk_step {
 // A kind of walk. Its state is a struct that may be moved by copying its bytes.
 struct walk_kind {
     size_t size; // of the state
+    bool is_set; // RESP3 has a type for those
     // Takes one step, which must not take long. An element is written, unless `reply` is NULL.
     enum walk_step (*step)(void *state, struct reply *reply);
     void (*rewind)(
@@ -33,8 +34,8 @@ struct walk_kind {
 // These functions take over what the state holds.
 void reply_walk_counted(struct command_context *context, const struct walk_kind *kind, void *state,
                         uint64_t count, struct output_mark before);
-// Replies with all elements as one array, in which each takes `width` places. If there are many they are
-// counted by a walk of its own, as their number goes before them.
+// Replies with all elements as one array or set, in which each takes `width` places. If there are many they
+// are counted by a walk of its own, as their number goes before them.
 void reply_walk_all(struct command_context *context, const struct walk_kind *kind, void *state, size_t width);
 
 // reply_walk_counted() for the entries of a collection from the iterator's position on, of which it shows the

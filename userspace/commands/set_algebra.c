@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SINTER SUNION SDIFF, their STORE forms, SINTERCARD. The members of a set lie in order, so that a union is a
-// merge and none of the three holds a set in memory. Uses: arguments, collection_value.
+// merge and none of the three holds a set in memory. Uses: base, arguments, collection_value, reply_walk.
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "commands/arguments.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/reply_walk.h"
 
 #include <stdlib.h>
 
@@ -16,57 +17,74 @@ struct source {
     bool exists;
     struct collection_iterator *walk; // NULL: not walked
     struct bytes member;              // where the walk stands
+    bool is_due;                      // it has to go on: its member has been dealt with
     bool at_end;
 };
 
+struct algebra;
+// Goes one step. A member of the result is valid until the next one.
+typedef enum walk_step operation(struct algebra *algebra, struct bytes *member);
+
+// A walk over the result, in order.
 struct algebra {
-    struct command_context *context;
+    struct store_session *session;
+    operation *combine;
     struct source *sources;
     size_t count;
+    struct source *walked;    // the one whose members are looked for in the others; NULL: all are walked
+    enum store_status status; // of looking for them
 };
 
-// Handed each member of the result, in order. False ends the walk.
-typedef bool member_function(void *context, struct bytes member);
+// --- Walking ---
 
-static void step(struct source *source) {
-    struct bytes nothing;
-    source->at_end = !collection_iterator_next(source->walk, &source->member, &nothing);
-}
-
-static void begin_walk(struct source *source) {
-    source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
-    collection_iterator_seek(source->walk, (struct bytes){0});
-    step(source);
-}
-
-static enum store_status end_walk(struct source *source) {
-    if (source->walk == NULL)
-        return STORE_OK;
-    enum store_status status = collection_iterator_status(source->walk);
-    collection_iterator_close(source->walk);
-    source->walk = NULL;
-    return status;
-}
-
-static bool open_sources(struct algebra *algebra, struct command_context *context, size_t first,
-                         size_t count) {
-    *algebra = (struct algebra){.context = context, .count = count};
-    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
-    for (size_t i = 0; i < count; i++) {
-        enum collection_status status =
-            collection_read(context, first + i, VALUE_SET, &algebra->sources[i].set);
-        if (status == COLLECTION_FAILED)
-            return false;
-        algebra->sources[i].exists = status == COLLECTION_FOUND;
+static void rewind_sources(struct algebra *algebra) {
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct source *source = &algebra->sources[i];
+        source->is_due = true;
+        source->at_end = source->walk == NULL;
+        if (source->walk != NULL)
+            collection_iterator_seek(source->walk, (struct bytes){0});
     }
-    return true;
+}
+
+static bool go_on(struct source *source) {
+    source->at_end = source->at_end || !collection_iterator_next(source->walk, &source->member, NULL);
+    source->is_due = false;
+    return !source->at_end;
+}
+
+static const char *error_of(const struct algebra *algebra) {
+    enum store_status status = algebra->status;
+    for (size_t i = 0; i < algebra->count && status == STORE_OK; i++) {
+        if (algebra->sources[i].walk != NULL)
+            status = collection_iterator_status(algebra->sources[i].walk);
+    }
+    return status == STORE_OK ? NULL : session_error(algebra->session, status);
 }
 
 static void close_sources(struct algebra *algebra) {
+    for (size_t i = 0; i < algebra->count; i++) {
+        if (algebra->sources[i].walk != NULL)
+            collection_iterator_close(algebra->sources[i].walk);
+    }
     free(algebra->sources);
 }
 
 // --- The three operations ---
+
+// With an iterator of its own once the command is over, as then only that sees its moment.
+static enum store_status look_for(const struct source *source, struct bytes member) {
+    struct bytes found;
+    if (!source->exists)
+        return STORE_NOT_FOUND;
+    if (source->walk == NULL)
+        return collection_has(&source->set, member);
+    collection_iterator_seek(source->walk, member);
+    if (collection_iterator_next(source->walk, &found, NULL))
+        return bytes_equal(found, member) ? STORE_OK : STORE_NOT_FOUND;
+    enum store_status status = collection_iterator_status(source->walk);
+    return status == STORE_OK ? STORE_NOT_FOUND : status;
+}
 
 // How many of the sources but `walked` have the member: counts up to the first one that decides.
 static enum store_status count_others(const struct algebra *algebra, const struct source *walked,
@@ -76,8 +94,7 @@ static enum store_status count_others(const struct algebra *algebra, const struc
         const struct source *source = &algebra->sources[i];
         if (source == walked)
             continue;
-        enum store_status status =
-            source->exists ? collection_has(&source->set, walked->member) : STORE_NOT_FOUND;
+        enum store_status status = look_for(source, walked->member);
         if (status == STORE_FAILED)
             return status;
         *having += status == STORE_OK;
@@ -87,7 +104,48 @@ static enum store_status count_others(const struct algebra *algebra, const struc
     return STORE_OK;
 }
 
-typedef enum store_status operation(struct algebra *algebra, member_function *function, void *context);
+// The walked source's next member, if it is in all others or in none.
+static enum walk_step pick(struct algebra *algebra, bool in_none, struct bytes *member) {
+    struct source *walked = algebra->walked;
+    size_t having = 0;
+    if (!go_on(walked)) // none are there if the set is not
+        return WALK_END;
+    algebra->status = count_others(algebra, walked, in_none, &having);
+    if (algebra->status != STORE_OK)
+        return WALK_END;
+    *member = walked->member;
+    return having == (in_none ? 0 : algebra->count - 1) ? WALK_ELEMENT : WALK_PASSED;
+}
+
+static enum walk_step intersect(struct algebra *algebra, struct bytes *member) {
+    return pick(algebra, false, member);
+}
+
+static enum walk_step subtract(struct algebra *algebra, struct bytes *member) {
+    return pick(algebra, true, member);
+}
+
+// The least member at which a walk stands; all that stand at it are due then.
+static enum walk_step unite(struct algebra *algebra, struct bytes *member) {
+    const struct source *least = NULL;
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct source *source = &algebra->sources[i];
+        if (source->is_due)
+            (void)go_on(source);
+        if (!source->at_end && (least == NULL || bytes_compare(source->member, least->member) < 0))
+            least = source;
+    }
+    if (least == NULL)
+        return WALK_END;
+    *member = least->member;
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct source *source = &algebra->sources[i];
+        source->is_due = !source->at_end && bytes_equal(source->member, *member);
+    }
+    return WALK_ELEMENT;
+}
+
+// --- Opening ---
 
 static struct source *smallest(const struct algebra *algebra) {
     struct source *found = &algebra->sources[0];
@@ -98,103 +156,78 @@ static struct source *smallest(const struct algebra *algebra) {
     return found;
 }
 
-static enum store_status intersect(struct algebra *algebra, member_function *function, void *context) {
-    struct source *walked = smallest(algebra);
-    enum store_status status = STORE_OK;
-    if (!walked->exists)
-        return STORE_OK;
-    for (begin_walk(walked); status == STORE_OK && !walked->at_end; step(walked)) {
-        size_t having = 0;
-        status = count_others(algebra, walked, false, &having);
-        if (status == STORE_OK && having == algebra->count - 1 && !function(context, walked->member))
-            break;
-    }
-    enum store_status walk = end_walk(walked);
-    return status == STORE_OK ? walk : status;
-}
-
-static enum store_status subtract(struct algebra *algebra, member_function *function, void *context) {
-    struct source *walked = &algebra->sources[0];
-    enum store_status status = STORE_OK;
-    if (!walked->exists)
-        return STORE_OK;
-    for (begin_walk(walked); status == STORE_OK && !walked->at_end; step(walked)) {
-        size_t having = 0;
-        status = count_others(algebra, walked, true, &having);
-        if (status == STORE_OK && having == 0 && !function(context, walked->member))
-            break;
-    }
-    enum store_status walk = end_walk(walked);
-    return status == STORE_OK ? walk : status;
-}
-
-// The source whose walk stands at the least member; NULL when all are at their ends.
-static struct source *least(const struct algebra *algebra) {
-    struct source *found = NULL;
+static void begin_walks(struct algebra *algebra) {
+    if (algebra->combine != unite)
+        algebra->walked = algebra->combine == intersect ? smallest(algebra) : &algebra->sources[0];
     for (size_t i = 0; i < algebra->count; i++) {
         struct source *source = &algebra->sources[i];
-        if (source->exists && !source->at_end &&
-            (found == NULL || bytes_compare(source->member, found->member) < 0))
-            found = source;
+        if (source->exists && (algebra->walked == NULL || algebra->walked == source))
+            source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
     }
-    return found;
+    rewind_sources(algebra);
 }
 
-// `member` is handed out: nobody else may stand at it.
-static void step_equal(struct algebra *algebra, const struct source *but, struct bytes member) {
-    for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
-        if (source != but && source->exists && !source->at_end && bytes_equal(source->member, member))
-            step(source);
+// False: the error reply has been written, and there is nothing to close.
+static bool open_sources(struct algebra *algebra, struct command_context *context, operation *combine,
+                         size_t first, size_t count) {
+    *algebra = (struct algebra){.session = context->session, .combine = combine, .count = count};
+    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
+    for (size_t i = 0; i < count; i++) {
+        enum collection_status status =
+            collection_read(context, first + i, VALUE_SET, &algebra->sources[i].set);
+        if (status == COLLECTION_FAILED) {
+            close_sources(algebra);
+            return false;
+        }
+        algebra->sources[i].exists = status == COLLECTION_FOUND;
     }
-}
-
-static enum store_status unite(struct algebra *algebra, member_function *function, void *context) {
-    enum store_status status = STORE_OK;
-    struct source *next = NULL;
-    for (size_t i = 0; i < algebra->count; i++) {
-        if (algebra->sources[i].exists)
-            begin_walk(&algebra->sources[i]);
-    }
-    while ((next = least(algebra)) != NULL && function(context, next->member)) {
-        step_equal(algebra, next, next->member);
-        step(next);
-    }
-    for (size_t i = 0; i < algebra->count; i++) {
-        enum store_status walk = end_walk(&algebra->sources[i]);
-        status = status == STORE_OK ? walk : status;
-    }
-    return status;
+    begin_walks(algebra);
+    return true;
 }
 
 // --- Replying ---
 
-struct member_reply {
-    struct reply *reply;
-    size_t count;
-};
+static enum walk_step reply_step(void *state, struct reply *reply) {
+    struct algebra *algebra = state;
+    struct bytes member;
+    enum walk_step taken = algebra->combine(algebra, &member);
+    if (taken == WALK_ELEMENT && reply != NULL)
+        reply_bulk(reply, member);
+    return taken;
+}
 
-static bool show(void *context, struct bytes member) {
-    struct member_reply *members = context;
-    reply_bulk(members->reply, member);
-    members->count++;
-    return true;
+static void reply_rewind(void *state) {
+    rewind_sources(state);
+}
+
+static void reply_keep(void *state) {
+    struct algebra *algebra = state;
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct source *source = &algebra->sources[i];
+        if (source->exists && source->walk == NULL)
+            source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
+    }
+}
+
+static const char *reply_fault(void *state) {
+    return error_of(state);
+}
+
+static void reply_close(void *state) {
+    close_sources(state);
 }
 
 static void reply_result(struct command_context *context, operation *combine) {
-    struct output_mark before = output_mark(&context->reply->output);
+    static const struct walk_kind result = {.size = sizeof(struct algebra),
+                                            .is_set = true,
+                                            .step = reply_step,
+                                            .rewind = reply_rewind,
+                                            .keep = reply_keep,
+                                            .error = reply_fault,
+                                            .close = reply_close};
     struct algebra algebra;
-    if (open_sources(&algebra, context, 1, context->count - 1)) {
-        struct member_reply members = {.reply = context->reply};
-        struct output_block *header = reply_deferred_begin(context->reply);
-        enum store_status status = combine(&algebra, show, &members);
-        reply_set_end(context->reply, header, members.count);
-        if (status != STORE_OK) {
-            output_truncate(&context->reply->output, before);
-            reply_store_error(context, status);
-        }
-    }
-    close_sources(&algebra);
+    if (open_sources(&algebra, context, combine, 1, context->count - 1))
+        reply_walk_all(context, &result, &algebra, 1);
 }
 
 void command_sinter(struct command_context *context) {
@@ -211,11 +244,25 @@ void command_sdiff(struct command_context *context) {
 
 // --- Storing ---
 
-// The result, each member behind its length. It is staged when the walks are over, because nothing may be
-// staged during one.
-static bool remember(void *context, struct bytes member) {
-    buffer_append_counted(context, member);
-    return true;
+// Walks to the end of the result, or until `limit` members of it have been counted; 0: no limit. Keeps them,
+// if `members` is not NULL, each behind its length. False: the error reply has been written. Closes the
+// sources.
+static bool walk_through(struct command_context *context, struct algebra *algebra, uint64_t limit,
+                         struct buffer *members, uint64_t *count) {
+    struct bytes member;
+    enum walk_step taken = WALK_PASSED;
+    *count = 0;
+    while (taken != WALK_END && (limit == 0 || *count != limit)) {
+        taken = algebra->combine(algebra, &member);
+        *count += taken == WALK_ELEMENT;
+        if (taken == WALK_ELEMENT && members != NULL)
+            buffer_append_counted(members, member);
+    }
+    const char *error = error_of(algebra);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    close_sources(algebra);
+    return error == NULL;
 }
 
 static uint64_t stage_set(struct command_context *context, struct bytes key, const struct buffer *members) {
@@ -237,15 +284,17 @@ static enum store_status stage_nothing(struct command_context *context, struct b
     return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
+// It is staged when the walks are over, because nothing may be staged during one.
 static void store_result(struct command_context *context, operation *combine) {
     struct algebra algebra;
     struct buffer members = {0};
-    if (open_sources(&algebra, context, 2, context->count - 2)) {
-        uint64_t count = 0;
-        enum store_status status = combine(&algebra, remember, &members);
-        if (status == STORE_OK && members.length != 0)
+    enum store_status status = STORE_OK;
+    uint64_t count = 0;
+    if (open_sources(&algebra, context, combine, 2, context->count - 2) &&
+        walk_through(context, &algebra, 0, &members, &count)) {
+        if (count != 0)
             count = stage_set(context, context->arguments[1], &members);
-        else if (status == STORE_OK)
+        else
             status = stage_nothing(context, context->arguments[1]);
         if (status == STORE_OK)
             reply_integer(context->reply, (int64_t)count);
@@ -253,7 +302,6 @@ static void store_result(struct command_context *context, operation *combine) {
             reply_store_error(context, status);
     }
     buffer_release(&members);
-    close_sources(&algebra);
 }
 
 void command_sinterstore(struct command_context *context) {
@@ -269,17 +317,6 @@ void command_sdiffstore(struct command_context *context) {
 }
 
 // --- Counting ---
-
-struct member_count {
-    uint64_t count, limit; // limit 0: none
-};
-
-static bool count_one(void *context, struct bytes member) {
-    (void)member;
-    struct member_count *members = context;
-    members->count++;
-    return members->count != members->limit;
-}
 
 // SINTERCARD numkeys key [key ...] [LIMIT limit]
 void command_sintercard(struct command_context *context) {
@@ -305,13 +342,8 @@ void command_sintercard(struct command_context *context) {
         reply_syntax_error(context);
         return;
     }
-    if (open_sources(&algebra, context, 2, keys)) {
-        struct member_count members = {.limit = (uint64_t)limit};
-        enum store_status status = intersect(&algebra, count_one, &members);
-        if (status == STORE_OK)
-            reply_integer(context->reply, (int64_t)members.count);
-        else
-            reply_store_error(context, status);
-    }
-    close_sources(&algebra);
+    uint64_t count = 0;
+    if (open_sources(&algebra, context, intersect, 2, keys) &&
+        walk_through(context, &algebra, (uint64_t)limit, NULL, &count))
+        reply_integer(context->reply, (int64_t)count);
 }
