@@ -183,8 +183,21 @@ static const struct answer answers[] = {
     {"ZREVRANGEBYSCORE zset +inf 5 WITHSCORES", 3, "*", ELEMENTS - 5, append_scored_pair, ELEMENTS - 1, 5},
     {"ZRANGEBYLEX zset - +", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
     {"ZRANGE zset (1 (0 BYLEX REV", 2, "*", ELEMENTS, append_member, ELEMENTS - 1, 0},
+    {"SUNION set set", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
+    {"SINTER set set", 3, "~", ELEMENTS, append_member, 0, ELEMENTS - 1},
+    {"SDIFF set missing", 3, "~", ELEMENTS, append_member, 0, ELEMENTS - 1},
     {"KEYS key:*", 2, "*", ELEMENTS / 5, append_key, 0, ELEMENTS / 5 - 1},
 };
+enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };
+
+// The first one to this command.
+static const struct answer *answer_to(const char *text) {
+    size_t i = 0;
+    while (i < ANSWERS - 1 && strcmp(answers[i].command, text) != 0)
+        i++;
+    assert_string_equal(answers[i].command, text);
+    return &answers[i];
+}
 
 static void expect_bytes(int fd, const struct buffer *wanted) {
     char *got = malloc(wanted->length);
@@ -262,14 +275,14 @@ static void ask(int fd, const struct answer *answer, const char *behind) {
 
 static void long_replies_are_exact_and_what_is_pipelined_behind_them_follows(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+    for (size_t i = 0; i < ANSWERS; i++) {
         const struct answer *answer = &answers[i];
         int fd = server_connect_raw(&server);
         speak(fd, answer->protocol);
         ask(fd, answer, "PING\r\nLRANGE list 0 1\r\nPING last\r\n");
         read_answer(fd, answer);
         raw_expect(fd, "+PONG\r\n*2\r\n");
-        (void)read_elements(fd, &answers[6], 0, 1);
+        (void)read_elements(fd, answer_to("LRANGE list 0 -1"), 0, 1);
         raw_expect(fd, "$4\r\nlast\r\n");
         assert_int_equal(close(fd), 0);
     }
@@ -289,18 +302,21 @@ static void long_replies_behind_each_other_all_come(void **state) {
     (void)state;
     int fd = server_connect_raw(&server);
     for (int i = 0; i < TIMES; i++)
-        ask(fd, &answers[4], "");
+        ask(fd, answer_to("SMEMBERS set"), "");
     for (int i = 0; i < TIMES; i++)
-        read_answer(fd, &answers[4]);
+        read_answer(fd, answer_to("SMEMBERS set"));
     assert_int_equal(close(fd), 0);
 }
 
 static void a_long_reply_that_is_read_slowly_costs_little_memory(void **state) {
-    static const int types[] = {0, 4, 6, 9, 15, 20};
+    static const char *const commands[] = {"HGETALL hash",     "SMEMBERS set",
+                                           "LRANGE list 0 -1", "ZRANGE zset 0 -1 WITHSCORES",
+                                           "SUNION set set",   "ZRANGEBYSCORE zset -inf +inf",
+                                           "KEYS key:*"};
     enum { PAUSES = 40 };
     (void)state;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        const struct answer *answer = &answers[types[i]];
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const struct answer *answer = answer_to(commands[i]);
         int fd = connect_slowly(&server);
         int64_t before = resident_bytes(&server);
         int64_t most = before;
@@ -334,7 +350,12 @@ static int begin_and_stall(const struct test_server *address, const struct answe
 static void what_is_written_meanwhile_does_not_show(void **state) {
     struct own_server *own = *state;
     fill(&own->server, &big_hash, ELEMENTS);
-    int fd = begin_and_stall(&own->server, &answers[0], "HLEN hash\r\n");
+    fill(&own->server, &big_set, ELEMENTS);
+    int fd = begin_and_stall(&own->server, answer_to("HGETALL hash"), "HLEN hash\r\n");
+    int common = begin_and_stall(&own->server, answer_to("SINTER set set"), "SCARD set\r\n");
+    for (int element = 5; element < ELEMENTS; element += ELEMENTS / 20)
+        expect_integer(own->client, 1, "SREM set %0100d", element);
+    expect_integer(own->client, 1, "DEL set");
     for (int element = 0; element < ELEMENTS; element += ELEMENTS / 20)
         expect_integer(own->client, 1, "HDEL hash %0100d", element);
     expect_integer(own->client, 1, "HSET hash %0100d. new", 3);
@@ -344,37 +365,44 @@ static void what_is_written_meanwhile_does_not_show(void **state) {
     expect_text(own->client, "OK", "FLUSHALL");
     expect_integer(own->client, 1, "HSET hash a 1");
     expect_text(own->client, "OK", "COMPACT");
-    (void)read_elements(fd, &answers[0], 0, ELEMENTS - 1);
+    (void)read_elements(fd, answer_to("HGETALL hash"), 0, ELEMENTS - 1);
     raw_expect(fd, ":1\r\n");
+    (void)read_elements(common, answer_to("SINTER set set"), 0, ELEMENTS - 1);
+    raw_expect(common, ":0\r\n");
     assert_int_equal(close(fd), 0);
+    assert_int_equal(close(common), 0);
 }
 
 static void others_are_served_in_the_middle_and_what_is_behind_waits(void **state) {
     (void)state;
     expect_text(other, "OK", "SET behind old");
-    int fd = begin_and_stall(&server, &answers[6], "GET behind\r\n");
+    int fd = begin_and_stall(&server, answer_to("LRANGE list 0 -1"), "GET behind\r\n");
     for (int i = 0; i < 100; i++)
         expect_text(other, "PONG", "PING");
     expect_text(other, "OK", "SET behind new"); // the reader's GET has not run yet
     assert_int_equal(client_list_count(other, " cmd=lrange "), 1);
-    (void)read_elements(fd, &answers[6], 0, ELEMENTS - 1);
+    (void)read_elements(fd, answer_to("LRANGE list 0 -1"), 0, ELEMENTS - 1);
     raw_expect(fd, "$3\r\nnew\r\n");
     expect_integer(other, 1, "DEL behind");
     assert_int_equal(close(fd), 0);
 }
 
+static bool no_reply_is_long(void *context) {
+    return server_info_number(context, "stats", "long_replies_in_progress") == 0;
+}
+
 static void many_readers_share_a_worker(void **state) {
-    enum { READERS = 8 };
+    enum { READERS = 12 };
     (void)state;
     int fds[READERS];
-    int next[READERS];
-    for (int i = 0; i < READERS; i++) {
-        fds[i] = begin_and_stall(&server, &answers[2 * i], "");
-        next[i] = answers[2 * i].first;
-    }
-    for (int i = 0; i < READERS; i++)
-        (void)read_elements(fds[i], &answers[2 * i], next[i], answers[2 * i].last);
-    for (int i = 0; i < READERS; i++)
+    wait_until(no_reply_is_long, other, PATIENCE_SECONDS, "nobody else reads");
+    for (size_t i = 0; i < READERS; i++)
+        fds[i] = begin_and_stall(&server, &answers[i], "");
+    assert_true(server_info_number(other, "stats", "long_replies_in_progress") >= READERS / 2);
+    for (size_t i = 0; i < READERS; i++)
+        (void)read_elements(fds[i], &answers[i], answers[i].first, answers[i].last);
+    wait_until(no_reply_is_long, other, PATIENCE_SECONDS, "all replies are whole");
+    for (size_t i = 0; i < READERS; i++)
         assert_int_equal(close(fds[i]), 0);
 }
 
@@ -385,8 +413,8 @@ static void a_transactions_replies_come_whole(void **state) {
     int fd = server_connect_raw(&server);
     raw_send_text(fd, "MULTI\r\nLRANGE list 0 -1\r\nZRANGEBYSCORE zset -inf +inf\r\nPING\r\nEXEC\r\n");
     raw_expect(fd, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n");
-    read_answer(fd, &answers[6]);
-    read_answer(fd, &answers[15]);
+    read_answer(fd, answer_to("LRANGE list 0 -1"));
+    read_answer(fd, answer_to("ZRANGEBYSCORE zset -inf +inf"));
     raw_expect(fd, "+PONG\r\n");
     assert_int_equal(close(fd), 0);
 }
@@ -404,8 +432,8 @@ static void replies_that_nobody_wants_are_not_streamed(void **state) {
 static void quit_behind_a_long_reply_ends_the_connection_after_it(void **state) {
     (void)state;
     int fd = server_connect_raw(&server);
-    ask(fd, &answers[6], "QUIT\r\nPING\r\n");
-    read_answer(fd, &answers[6]);
+    ask(fd, answer_to("LRANGE list 0 -1"), "QUIT\r\nPING\r\n");
+    read_answer(fd, answer_to("LRANGE list 0 -1"));
     raw_expect(fd, "+OK\r\n");
     raw_expect_closed(fd);
     assert_int_equal(close(fd), 0);
@@ -414,13 +442,15 @@ static void quit_behind_a_long_reply_ends_the_connection_after_it(void **state) 
 static void who_has_said_all_still_gets_the_whole_reply(void **state) {
     (void)state;
     int fd = server_connect_raw(&server);
-    ask(fd, &answers[6], "PING\r\n");
+    ask(fd, answer_to("LRANGE list 0 -1"), "PING\r\n");
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
-    read_answer(fd, &answers[6]);
+    read_answer(fd, answer_to("LRANGE list 0 -1"));
     raw_expect(fd, "+PONG\r\n");
     raw_expect_closed(fd);
     assert_int_equal(close(fd), 0);
 }
+
+static const struct answer resp3_members = {"SMEMBERS set", 3, "~", ELEMENTS, append_member, 0, ELEMENTS - 1};
 
 static void pushes_wait_until_the_reply_is_whole(void **state) {
     enum { MESSAGES = 50 };
@@ -429,11 +459,11 @@ static void pushes_wait_until_the_reply_is_whole(void **state) {
     speak(fd, 3);
     raw_send_text(fd, "SUBSCRIBE news\r\n");
     raw_expect(fd, ">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
-    ask(fd, &answers[5], "PING\r\n");
-    read_header(fd, &answers[5]);
+    ask(fd, &resp3_members, "PING\r\n");
+    read_header(fd, &resp3_members);
     for (int i = 0; i < MESSAGES; i++)
         expect_integer(other, 1, "PUBLISH news message-%02d", i);
-    (void)read_elements(fd, &answers[5], 0, ELEMENTS - 1);
+    (void)read_elements(fd, &resp3_members, 0, ELEMENTS - 1);
     for (int i = 0; i < MESSAGES; i++) {
         char message[80];
         (void)snprintf(message, sizeof(message),
@@ -451,8 +481,8 @@ static void pushes_that_wait_count_for_the_output_limit(void **state) {
     speak(fd, 3);
     raw_send_text(fd, "SUBSCRIBE news\r\n");
     raw_expect(fd, ">3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
-    ask(fd, &answers[5], "");
-    read_header(fd, &answers[5]);
+    ask(fd, &resp3_members, "");
+    read_header(fd, &resp3_members);
     char *big = malloc(100001);
     assert_non_null(big);
     memset(big, 'b', 100000);
@@ -476,7 +506,8 @@ static void clients_that_vanish_in_the_middle_leave_nothing(void **state) {
     fill(&own->server, &big_set, ELEMENTS);
     fill(&own->server, &big_zset, ELEMENTS);
     for (int i = 0; i < 10; i++) {
-        int fd = begin_and_stall(&own->server, &answers[i % 2 == 0 ? 4 : 15], "PING\r\n");
+        int fd = begin_and_stall(&own->server, answer_to(i % 2 == 0 ? "SMEMBERS set" : "SINTER set set"),
+                                 "PING\r\n");
         assert_int_equal(close(fd), 0);
     }
     wait_until(is_alone, own->client, PATIENCE_SECONDS, "those who have gone are forgotten");
@@ -487,7 +518,7 @@ static void a_client_killed_in_the_middle_is_closed(void **state) {
     struct own_server *own = *state;
     fill(&own->server, &big_set, ELEMENTS);
     wait_until(is_alone, own->client, PATIENCE_SECONDS, "who has filled is forgotten");
-    int fd = begin_and_stall(&own->server, &answers[4], "PING\r\n");
+    int fd = begin_and_stall(&own->server, answer_to("SMEMBERS set"), "PING\r\n");
     expect_integer(own->client, 1, "CLIENT KILL SKIPME YES TYPE normal");
     char *rest = raw_read_to_end(fd);
     assert_null(strstr(rest, "PONG"));
@@ -500,8 +531,8 @@ static void a_server_can_be_stopped_in_the_middle(void **state) {
     struct own_server *own = *state;
     fill(&own->server, &big_set, ELEMENTS);
     fill(&own->server, &big_zset, ELEMENTS);
-    int set = begin_and_stall(&own->server, &answers[4], "PING\r\n");
-    int zset = begin_and_stall(&own->server, &answers[8], "PING\r\n");
+    int set = begin_and_stall(&own->server, answer_to("SMEMBERS set"), "PING\r\n");
+    int zset = begin_and_stall(&own->server, answer_to("ZRANGE zset 0 -1"), "PING\r\n");
     server_stop(&own->server);
     free(raw_read_to_end(set));
     free(raw_read_to_end(zset));
@@ -514,7 +545,7 @@ static void a_server_can_be_stopped_in_the_middle(void **state) {
 static void who_takes_nothing_for_too_long_is_closed(void **state) {
     struct own_server *own = *state;
     fill(&own->server, &big_set, ELEMENTS);
-    int fd = begin_and_stall(&own->server, &answers[4], "PING\r\n");
+    int fd = begin_and_stall(&own->server, answer_to("SMEMBERS set"), "PING\r\n");
     server_wait_log(&own->server, "is closed in the middle of a reply: it has taken less than 64 KB");
     wait_until(is_alone, own->client, PATIENCE_SECONDS, "the client is closed");
     assert_int_equal(server_info_number(own->client, "stats", "client_output_buffer_limit_disconnections"),
@@ -528,13 +559,13 @@ static void who_takes_nothing_for_too_long_is_closed(void **state) {
 static void who_reads_on_is_not_closed(void **state) {
     struct own_server *own = *state;
     fill(&own->server, &big_set, ELEMENTS);
-    int fd = begin_and_stall(&own->server, &answers[4], "PING\r\n");
+    int fd = begin_and_stall(&own->server, answer_to("SMEMBERS set"), "PING\r\n");
     int next = 0;
     for (int i = 1; i <= 45; i++) { // longer than is allowed without taking anything
-        next = read_elements(fd, &answers[4], next, i * (ELEMENTS / 50));
+        next = read_elements(fd, answer_to("SMEMBERS set"), next, i * (ELEMENTS / 50));
         expect_silence(own->client, 100);
     }
-    (void)read_elements(fd, &answers[4], next, ELEMENTS - 1);
+    (void)read_elements(fd, answer_to("SMEMBERS set"), next, ELEMENTS - 1);
     raw_expect(fd, "+PONG\r\n");
     assert_int_equal(close(fd), 0);
 }
@@ -546,8 +577,8 @@ static void a_replicas_readers_are_closed_when_its_database_is_replaced(void **s
     redisContext *to_master = server_connect(&master);
     expect_text(to_master, "OK", "SET key value");
     fill(&replica->server, &big_hash, ELEMENTS); // its own writes make it copy everything
-    int hash = begin_and_stall(&replica->server, &answers[0], "PING\r\n");
-    int keys = begin_and_stall(&replica->server, &answers[2], "PING\r\n");
+    int hash = begin_and_stall(&replica->server, answer_to("HGETALL hash"), "PING\r\n");
+    int keys = begin_and_stall(&replica->server, answer_to("HKEYS hash"), "PING\r\n");
     follow(replica->client, master.port);
     server_wait_log(&replica->server, "is closed in the middle of a reply: the database is replaced");
     free(raw_read_to_end(hash));
@@ -595,7 +626,7 @@ static void a_long_reply_in_a_round_that_settles_late_is_not_sent(void **state) 
     raw_expect_closed(writer);
     raw_send_text(reader, "SMEMBERS set\r\nPING\r\n"); // who has not written is answered
     raw_expect(reader, "*20000\r\n");
-    (void)read_elements(reader, &answers[4], 0, 19999);
+    (void)read_elements(reader, answer_to("SMEMBERS set"), 0, 19999);
     raw_expect(reader, "+PONG\r\n");
     assert_int_equal(close(writer), 0);
     assert_int_equal(close(reader), 0);
@@ -628,7 +659,7 @@ static void a_damaged_collection_that_is_found_out_too_late_ends_the_connection(
     int fd = server_connect_raw(&inner->address);
     raw_send_text(fd, "SMEMBERS set\r\nPING\r\n");
     raw_expect(fd, "*20000\r\n");
-    (void)read_elements(fd, &answers[4], 0, 15000);
+    (void)read_elements(fd, answer_to("SMEMBERS set"), 0, 15000);
     char *rest = raw_read_to_end(fd);
     assert_null(strstr(rest, "-ERR"));
     assert_null(strstr(rest, "PONG"));
