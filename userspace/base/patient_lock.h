@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutexes that are held for microseconds at a time and wanted by several threads again and again. May use:
-// base.
+// Mutexes that are held for microseconds at a time and wanted by several threads again and again. Nobody
+// sleeps on them, if it can be helped, so that letting go of them needs no system call. May use: base.
 #ifndef KVFENCE_BASE_PATIENT_LOCK_H
 #define KVFENCE_BASE_PATIENT_LOCK_H
 
@@ -9,10 +9,13 @@
 #include <stdbool.h>
 
 // Takes the mutex if that is possible soon: until then the processor goes to whoever can use it, maybe the
-// one who holds the mutex. Nobody sleeps on it meanwhile, so that letting go of it needs no system call
-// either.
+// one who holds the mutex.
 bool patient_lock_take_soon(pthread_mutex_t *mutex);
-// The same, and sleeps if it takes longer. False if the mutex is broken.
+
+// For a mutex that its holder wants back as soon as it has let go of it, as a worker does whose commands all
+// write to one key: taking turns at each of them would have all that they touch go from one processor's cache
+// to the other's. Who finds it taken naps for some tens of microseconds at a time, so that the holder gets on
+// meanwhile; and sleeps on it after some milliseconds. False if the mutex is broken.
 bool patient_lock_take(pthread_mutex_t *mutex);
 
 #endif
