@@ -13,10 +13,15 @@
 
 #include "base/log.h"
 #include "replication/replicas.h"
+#include "store/log_tail.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,11 +88,15 @@ static void await_bytes(int fd, const char *bytes) {
     }
 }
 
-static void acknowledge(int fd, uint64_t sequence) {
+static size_t print_acknowledgement(char *text, size_t size, uint64_t sequence) {
     char number[24];
-    char text[128];
     int length = snprintf(number, sizeof(number), "%llu", (unsigned long long)sequence);
-    (void)snprintf(text, sizeof(text), "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$%d\r\n%s\r\n", length, number);
+    return (size_t)snprintf(text, size, "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$%d\r\n%s\r\n", length, number);
+}
+
+static void acknowledge(int fd, uint64_t sequence) {
+    char text[128];
+    (void)print_acknowledgement(text, sizeof(text), sequence);
     say(fd, text);
 }
 
@@ -107,10 +116,154 @@ static void an_acknowledgement_of_what_was_never_sent_does_not_count(void **stat
     (void)close(replica);
 }
 
+// --- While there is log to send ---
+
+// A replica that takes all at once, without being read from: by what lies in its socket it can be told how
+// far the feeder has come when something else happens.
+struct patient {
+    struct master *master;
+    int fd;
+    pthread_t stopper;
+    size_t sent_then; // bytes, when its acknowledgement was heard
+    sem_t heard;
+};
+
+static size_t total_log(struct master *master) {
+    struct log_tail *tail = log_tail_open(master->fixture.store, 1);
+    struct bytes batch;
+    size_t total = 0;
+    while (log_tail_next(tail, &batch) == LOG_TAIL_BATCH)
+        total += batch.length;
+    log_tail_close(tail);
+    return total;
+}
+
+// Returns its bytes.
+static size_t write_long_log(struct master *master, int values) {
+    static char value[10000];
+    memset(value, 'v', sizeof(value) - 1);
+    for (int i = 0; i < values; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "key:%d", i);
+        assert_int_equal(store_fixture_set(master->fixture.sessions[0], key, value), STORE_OK);
+    }
+    assert_int_equal(store_settle(master->fixture.sessions[0]), SETTLED);
+    return total_log(master);
+}
+
+// What the replica has to say lies in the socket before anything is sent to it.
+static void feed_patient(struct patient *patient) {
+    int ends[2];
+    int room = 1 << 20; // the system may give less: as much as the tests need is the default
+    const struct replica_announcement announcement = {.host = "replica", .port = 1};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    patient->fd = ends[1];
+    acknowledge(patient->fd, 0);
+    assert_true(replicas_add(patient->master->replicas, ends[0], 1, &announcement));
+}
+
+static void note_sent(void *context) {
+    struct patient *patient = context;
+    int bytes = 0;
+    assert_int_equal(ioctl(patient->fd, FIONREAD, &bytes), 0);
+    patient->sent_then = (size_t)bytes;
+    (void)sem_post(&patient->heard);
+}
+
+static void a_replica_is_heard_before_all_of_the_log_is_sent(void **state) {
+    struct patient patient = {.master = *state};
+    size_t total = write_long_log(*state, 18);
+    assert_true(replicas_wait(patient.master->replicas, 0, 1, note_sent, &patient) != 0);
+    assert_int_equal(sem_init(&patient.heard, 0, 0), 0);
+    feed_patient(&patient);
+    (void)sem_wait(&patient.heard); // nothing is taken out of the socket until then
+    await_bytes(patient.fd, "key:17");
+    assert_true(patient.sent_then > 0);
+    assert_true(patient.sent_then < total);
+    (void)close(patient.fd);
+}
+
+static void *stop(void *argument) {
+    replicas_stop(argument);
+    return NULL;
+}
+
+static void ignore(void *context) {
+    (void)context;
+}
+
+// On the feeder's thread, which is wanted back from here on.
+static void begin_to_stop(void *context) {
+    struct patient *patient = context;
+    struct replicas *replicas = patient->master->replicas;
+    note_sent(patient);
+    assert_int_equal(pthread_create(&patient->stopper, NULL, stop, replicas), 0);
+    for (uint64_t wait = 1; wait != 0;) { // nobody can wait for replicas that are stopped
+        wait = replicas_wait(replicas, 1000000, 9, ignore, NULL);
+        if (wait != 0)
+            (void)replicas_cancel_wait(replicas, wait);
+    }
+}
+
+// Takes what is there, and the feeder can go on.
+static void *drain(void *argument) {
+    struct patient *patient = argument;
+    static char bytes[64 << 10];
+    size_t *drained = malloc(sizeof(*drained));
+    ssize_t count = 0;
+    *drained = 0;
+    while ((count = recv(patient->fd, bytes, sizeof(bytes), 0)) > 0)
+        *drained += (size_t)count;
+    return drained;
+}
+
+static void a_feeder_can_be_ended_before_all_of_the_log_is_sent(void **state) {
+    struct patient patient = {.master = *state};
+    pthread_t reader;
+    void *drained = NULL;
+    size_t total = write_long_log(*state, 100);
+    assert_true(replicas_wait(patient.master->replicas, 0, 1, begin_to_stop, &patient) != 0);
+    feed_patient(&patient);
+    assert_int_equal(pthread_create(&reader, NULL, drain, &patient), 0);
+    assert_int_equal(pthread_join(reader, &drained), 0);
+    assert_int_equal(pthread_join(patient.stopper, NULL), 0);
+    assert_true(*(size_t *)drained < total);
+    free(drained);
+    (void)close(patient.fd);
+}
+
+// More than is read at once, so that a part of one is left over, and then more than there is room for behind
+// that part; after the last one the socket has nothing more to say.
+static void many_acknowledgements_at_once_are_all_heard(void **state) {
+    enum { BYTES = 300000 };
+    struct master *master = *state;
+    const struct replica_announcement announcement = {.host = "replica", .port = 1};
+    char *text = malloc(BYTES + 128);
+    size_t length = 0;
+    int ends[2];
+    int room = 1 << 20;
+    assert_non_null(text);
+    while (length < BYTES)
+        length += print_acknowledgement(text + length, 64, 1);
+    length += print_acknowledgement(text + length, 64, 3);
+    write_settled(master, "a");
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    assert_int_equal(send(ends[1], text, length, MSG_NOSIGNAL | MSG_DONTWAIT), length);
+    assert_true(replicas_add(master->replicas, ends[0], 1, &announcement));
+    await_acknowledged(master, 3, 1);
+    (void)close(ends[1]);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define WITH_MASTER(test) cmocka_unit_test_setup_teardown(test, open_master, close_master)
         WITH_MASTER(an_acknowledgement_of_what_was_never_sent_does_not_count),
+        WITH_MASTER(a_replica_is_heard_before_all_of_the_log_is_sent),
+        WITH_MASTER(a_feeder_can_be_ended_before_all_of_the_log_is_sent),
+        WITH_MASTER(many_acknowledgements_at_once_are_all_heard),
     };
     log_set_level(LOG_FATAL);
     return cmocka_run_group_tests(tests, NULL, NULL);

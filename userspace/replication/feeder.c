@@ -84,17 +84,15 @@ static bool hear_commands(struct feed *feed) {
     }
 }
 
-static bool hear(struct feed *feed) {
+// Hands over as much as the parser has room for.
+static bool hear_some(struct feed *feed, struct bytes heard) {
     struct link *link = &feed->replica->link;
-    if (!link_receive_now(link))
-        return false;
-    struct bytes heard = link_received(link);
-    if (heard.length == 0)
-        return true;
     char *to = NULL;
     size_t room = 0;
     if (request_parser_room(feed->acknowledgements, &to, &room)) {
         size_t taken = heard.length < room ? heard.length : room;
+        if (taken == 0)
+            return end_with(feed, "there is no memory for what it says");
         memcpy(to, heard.data, taken);
         request_parser_filled(feed->acknowledgements, taken);
         link_take(link, taken);
@@ -104,6 +102,18 @@ static bool hear(struct feed *feed) {
     bool understood = hear_commands(feed) && request_parser_detach(feed->acknowledgements);
     link_take(link, heard.length);
     return understood;
+}
+
+// All that has come: nothing is left lying until the socket has more.
+static bool hear(struct feed *feed) {
+    struct link *link = &feed->replica->link;
+    if (!link_receive_now(link))
+        return false;
+    while (link_received(link).length != 0) {
+        if (!hear_some(feed, link_received(link)))
+            return false;
+    }
+    return true;
 }
 
 // --- Waiting ---
@@ -183,29 +193,6 @@ static bool send_batch(struct feed *feed, struct bytes batch) {
     return send_gathered(feed);
 }
 
-// Everything that is in the log. *any tells whether there was something.
-static bool send_log(struct feed *feed, bool *any) {
-    struct bytes batch;
-    enum log_tail_result result;
-    *any = false;
-    while ((result = log_tail_next(feed->tail, &batch)) == LOG_TAIL_BATCH) {
-        *any = true;
-        if (!send_batch(feed, batch))
-            return false;
-        if (feed->gathered.length == 0) // sent
-            atomic_store(&feed->replica->sent, log_tail_position(feed->tail) - 1);
-    }
-    if (!send_gathered(feed))
-        return false;
-    atomic_store(&feed->replica->sent, log_tail_position(feed->tail) - 1);
-    if (result == LOG_TAIL_NOTHING_YET)
-        return true;
-    log_error("the log does not have sequence number %" PRIu64
-              " any more: replica %s:%u must copy everything",
-              log_tail_position(feed->tail), feed->replica->address.host, feed->replica->address.port);
-    return end_with(feed, "the log does not have what it needs next");
-}
-
 // Only a replica that has acknowledged before knows the question; others would take it for data.
 static bool ask_if_wanted(struct feed *feed) {
     struct replica *replica = feed->replica;
@@ -217,6 +204,36 @@ static bool ask_if_wanted(struct feed *feed) {
     feed->asked = sent;
     buffer_append_text(&feed->gathered, "$7\r\n_getack\r\n");
     return send_gathered(feed);
+}
+
+// All that was gathered has been sent. There may be log for hours: the replica is heard, and this thread can
+// be ended, before it is all sent.
+static bool look_around(struct feed *feed) {
+    atomic_store(&feed->replica->sent, log_tail_position(feed->tail) - 1);
+    return wait_a_while(feed, 0, 0) && is_alive(feed) && ask_if_wanted(feed);
+}
+
+// Everything that is in the log. *any tells whether there was something.
+static bool send_log(struct feed *feed, bool *any) {
+    struct bytes batch;
+    enum log_tail_result result;
+    *any = false;
+    while ((result = log_tail_next(feed->tail, &batch)) == LOG_TAIL_BATCH) {
+        *any = true;
+        if (!send_batch(feed, batch))
+            return false;
+        if (feed->gathered.length == 0 && !look_around(feed))
+            return false;
+    }
+    if (!send_gathered(feed))
+        return false;
+    atomic_store(&feed->replica->sent, log_tail_position(feed->tail) - 1);
+    if (result == LOG_TAIL_NOTHING_YET)
+        return true;
+    log_error("the log does not have sequence number %" PRIu64
+              " any more: replica %s:%u must copy everything",
+              log_tail_position(feed->tail), feed->replica->address.host, feed->replica->address.port);
+    return end_with(feed, "the log does not have what it needs next");
 }
 
 // After all that the log has: the replica knows then that it is level with this node.
@@ -232,11 +249,12 @@ static void feed_replica(struct feed *feed) {
     bool any = false;
     if (!send_all(feed, BYTES_LITERAL("+OK\r\n")))
         return;
-    while (send_log(feed, &any) && ask_if_wanted(feed) && ping_if_due(feed) && is_alive(feed)) {
+    while (send_log(feed, &any) && ask_if_wanted(feed) && ping_if_due(feed)) {
         uint64_t now = clock_duration_us();
         if (any)
             feed->written_us = now;
-        if (!wait_a_while(feed, 0, now - feed->written_us < BUSY_US ? BUSY_MS : IDLE_MS))
+        // It is judged by what it has said, and heard before.
+        if (!wait_a_while(feed, 0, now - feed->written_us < BUSY_US ? BUSY_MS : IDLE_MS) || !is_alive(feed))
             return;
     }
 }
