@@ -85,7 +85,7 @@ struct harness {
     struct grant *grants;
     size_t grant_count;
     unsigned shortest_ms;                   // of the leases to come
-    _Atomic uint64_t passed[2], stopped[2]; // by gate
+    _Atomic uint64_t passed[3], stopped[3]; // by gate
     _Atomic uint64_t acknowledged, refused, disconnected;
     unsigned seed;
 };
@@ -104,7 +104,8 @@ static void note(struct harness *harness, uint64_t from_ns, uint64_t to_ns, cons
 
 static const char *check(void *context, enum store_gate gate) {
     static const char *const names[] = {[STORE_GATE_COMMIT] = "a write passed the check at commit",
-                                        [STORE_GATE_SETTLE] = "a round passed the check at settle"};
+                                        [STORE_GATE_SETTLE] = "a round passed the check at settle",
+                                        [STORE_GATE_SETTLE_LATER] = "a round passed the check of an era"};
     struct harness *harness = context;
     last_boot_ns = 0;
     const char *why = lease_gate_check(harness->inner.server->lease_gate, gate);

@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "inner_server.h"
 #include "lease/lease.h"
+#include "store/session.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -179,6 +181,49 @@ static void without_the_fence_a_write_that_was_stored_is_acknowledged_by_a_new_r
     expect_stored(scene, "1");
 }
 
+// Right after a write has become visible: the node is a replica, a master again, and has a new lease.
+static void go_there_and_back(void *context, struct bytes batch) {
+    const struct node_double *node = context;
+    const struct lease_heartbeat heartbeat = {
+        .form = LEASE_FORM_SHORT, .lease_ms = 60000, .version = 2, .arrived = clock_boot()};
+    struct lease_answer answer;
+    (void)batch;
+    lease_become_replica(node->lease);
+    lease_become_master(node->lease);
+    lease_heartbeat(node->lease, &heartbeat, &answer);
+    assert_string_equal(answer.error, "");
+}
+
+static void watch_commits(struct scene *scene, store_observer_function *observer) {
+    struct store_session *session = scene->inner.server->background_session;
+    session_write_begin_exclusive(session);
+    store_observe(scene->inner.server->store, observer, &scene->node);
+    session_write_end(session);
+}
+
+// As a replica it may have thrown the write away.
+static void a_write_is_not_acknowledged_by_a_node_that_was_a_replica_meanwhile(void **state) {
+    struct scene *scene = *state;
+    expect_text(scene->client, "OK", "CONFIG SET master-lease-mode block-write");
+    freeReplyObject(command(scene->client, "CLUSTERX HEARTBEAT 1 60000"));
+    redisContext *writer = server_connect(&scene->inner.address);
+    expect_text(writer, "OK", "SET foo before");
+    watch_commits(scene, go_there_and_back);
+    assert_null(redisCommand(writer, "SET foo 1"));
+    assert_int_equal(writer->err, REDIS_ERR_EOF);
+    watch_commits(scene, NULL);
+    redisFree(writer);
+    expect_stored(scene, "1");
+    expect_text(scene->client, "OK", "SET foo 2"); // the new lease holds for what comes after it
+}
+
+static void without_the_fence_a_change_of_role_and_back_is_nothing_to_a_write(void **state) {
+    struct scene *scene = *state;
+    watch_commits(scene, go_there_and_back);
+    expect_text(scene->client, "OK", "SET foo 1");
+    watch_commits(scene, NULL);
+}
+
 static void a_refused_write_does_not_keep_the_guard(void **state) {
     struct scene *scene = *state;
     for (int i = 0; i < 100; i++) {
@@ -204,6 +249,8 @@ int main(void) {
         CASE(a_transaction_that_only_reads_runs_on_a_replica),
         CASE(a_write_is_not_acknowledged_by_a_fenced_node_that_has_become_a_replica),
         CASE(without_the_fence_a_write_that_was_stored_is_acknowledged_by_a_new_replica),
+        CASE(a_write_is_not_acknowledged_by_a_node_that_was_a_replica_meanwhile),
+        CASE(without_the_fence_a_change_of_role_and_back_is_nothing_to_a_write),
         CASE(a_refused_write_does_not_keep_the_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@ struct store_fixture {
 
 // A check function whose answer the test sets: per gate, NULL passes.
 struct check_double {
-    const char *answers[2];
-    int asked[2];
+    const char *answers[3];
+    int asked[3];
 };
 const char *check_double_ask(void *context, enum store_gate gate);
 

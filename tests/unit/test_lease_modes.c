@@ -134,6 +134,35 @@ static void block_write_acknowledges_nothing_after_the_deadline(void **state) {
     assert_int_equal(view.writes_refused, 0);
 }
 
+static void block_write_acknowledges_nothing_of_an_earlier_era(void **state) {
+    struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_BLOCK_WRITE);
+    uint64_t era = lease_era(fixture->lease);
+    assert_int_equal(lease_fixture_heartbeat(fixture, 6, 1000), LEASE_RENEWED);
+    assert_int_equal(lease_era(fixture->lease), era); // a heartbeat begins none
+    lease_become_replica(fixture->lease);
+    assert_true(lease_era(fixture->lease) > era);
+    era = lease_era(fixture->lease);
+    lease_become_master(fixture->lease);
+    assert_true(lease_era(fixture->lease) > era);
+    era = lease_era(fixture->lease);
+    lease_give_up(fixture->lease);
+    assert_true(lease_era(fixture->lease) > era);
+    assert_int_equal(lease_fixture_heartbeat(fixture, 7, 1000), LEASE_RENEWED);
+    assert_null(lease_check_settle(fixture->lease));
+    const char *error = lease_check_settle_later(fixture->lease);
+    assert_non_null(error);
+    assert_memory_equal(error, "READONLY ", 9);
+    assert_int_equal(lease_view(fixture->lease).late_commits, 1);
+}
+
+static void other_modes_acknowledge_what_is_of_an_earlier_era(void **state) {
+    struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_LOG_ONLY);
+    assert_null(lease_check_settle_later(fixture->lease));
+    lease_set_mode(fixture->lease, LEASE_DISABLED);
+    assert_null(lease_check_settle_later(fixture->lease));
+    assert_int_equal(lease_view(fixture->lease).late_commits, 0);
+}
+
 static void block_write_lets_writes_pass_up_to_the_deadline_itself(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_BLOCK_WRITE);
     lease_fixture_advance_ms(fixture, 1000);
@@ -211,6 +240,8 @@ int main(void) {
         MODE_TEST(log_only_counts_nothing_before_the_deadline),
         MODE_TEST(block_write_refuses_after_the_deadline),
         MODE_TEST(block_write_acknowledges_nothing_after_the_deadline),
+        MODE_TEST(block_write_acknowledges_nothing_of_an_earlier_era),
+        MODE_TEST(other_modes_acknowledge_what_is_of_an_earlier_era),
         MODE_TEST(block_write_lets_writes_pass_up_to_the_deadline_itself),
         MODE_TEST(a_heartbeat_lets_writes_pass_again),
         MODE_TEST(switching_takes_effect_at_once_and_keeps_the_lease),

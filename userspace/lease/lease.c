@@ -25,6 +25,7 @@ struct lease {
     // The server's half: the deadline in nanoseconds, whether the node is a replica, and the mode. One word,
     // so that a check sees all of it as it was at one moment. 0 in mode disabled.
     _Atomic uint64_t gate;
+    _Atomic uint64_t era; // raised before the gate moves
     _Atomic uint64_t writes_refused, writes_logged, late_commits;
 
     pthread_mutex_t lock;
@@ -169,12 +170,28 @@ const char *lease_check_settle(struct lease *lease) {
     return "READONLY master lease expired before the write was acknowledged: its outcome is unknown";
 }
 
+uint64_t lease_era(const struct lease *lease) {
+    return atomic_load_explicit(&lease->era, memory_order_acquire);
+}
+
+const char *lease_check_settle_later(struct lease *lease) {
+    if (MUTANT(check_at_settle) || gate_mode(look_at_gate(lease)) != LEASE_BLOCK_WRITE)
+        return NULL;
+    count(&lease->late_commits);
+    return "READONLY this node's role changed before the write was acknowledged: its outcome is unknown";
+}
+
 // --- Steps ---
 
 // A step begins with the lock taken and ends with it given back; what it changed is logged afterwards.
 static struct lease_step step_begin(struct lease *lease) {
     lock(&lease->lock);
     return (struct lease_step){.before = lease->state, .now = now_of(lease)};
+}
+
+// With the lock held.
+static void begin_era(struct lease *lease) {
+    (void)atomic_fetch_add_explicit(&lease->era, 1, memory_order_acq_rel);
 }
 
 static void step_end(struct lease *lease, struct lease_step *step) {
@@ -290,6 +307,7 @@ void lease_become_replica(struct lease *lease) {
     struct lease_step step = step_begin(lease);
     (void)lease_note_expiry(&lease->state, step.now);
     lease_turn_replica(&lease->state);
+    begin_era(lease);
     step_end(lease, &step);
     lease_words_step(&step);
     lease_words_replica(&step);
@@ -298,6 +316,7 @@ void lease_become_replica(struct lease *lease) {
 void lease_become_master(struct lease *lease) {
     struct lease_step step = step_begin(lease);
     lease_turn_master(&lease->state, lease->cold_start, step.now);
+    begin_era(lease);
     step_end(lease, &step);
     if (step.before.is_replica)
         lease_words_start(&step.after, step.mode, "this node has become a master");
@@ -307,6 +326,7 @@ void lease_give_up(struct lease *lease) {
     struct lease_step step = step_begin(lease);
     (void)lease_note_expiry(&lease->state, step.now);
     lease_drop(&lease->state, lease->cold_start, step.now);
+    begin_era(lease);
     step_end(lease, &step);
     if (!step.after.is_replica)
         lease_words_start(&step.after, step.mode, "this node goes on under another id");

@@ -63,6 +63,13 @@ void lease_close(struct lease *lease);
 const char *lease_check_commit(struct lease *lease);
 const char *lease_check_settle(struct lease *lease);
 
+// Raised with each change of the node's role and when its lease is given up, so only while the role guard is
+// held exclusively. A round that committed in an earlier era is asked about by the third check as well: in
+// block-write mode it is not acknowledged, whatever lease there is now, for the node has been another one
+// meanwhile, and the write may be gone.
+uint64_t lease_era(const struct lease *lease);
+const char *lease_check_settle_later(struct lease *lease);
+
 struct lease_answer {
     enum lease_outcome outcome;
     char error[LEASE_ERROR_SIZE]; // the error reply without its leading '-'; empty: reply with the node's

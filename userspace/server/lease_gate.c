@@ -128,7 +128,15 @@ struct lease *lease_gate_lease(struct lease_gate *gate) {
 
 const char *lease_gate_check(void *context, enum store_gate which) {
     const struct lease_gate *gate = context;
-    return which == STORE_GATE_COMMIT ? lease_check_commit(gate->lease) : lease_check_settle(gate->lease);
+    if (which == STORE_GATE_COMMIT)
+        return lease_check_commit(gate->lease);
+    return which == STORE_GATE_SETTLE ? lease_check_settle(gate->lease)
+                                      : lease_check_settle_later(gate->lease);
+}
+
+uint64_t lease_gate_era(void *context) {
+    const struct lease_gate *gate = context;
+    return lease_era(gate->lease);
 }
 
 const char *lease_gate_refusal(struct lease_gate *gate) {

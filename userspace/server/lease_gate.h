@@ -22,8 +22,9 @@ void lease_gate_close(struct lease_gate *gate);
 
 struct lease *lease_gate_lease(struct lease_gate *gate);
 
-// The store's check function; `context` is the lease_gate.
+// The store's check function and its eras; `context` is the lease_gate.
 store_check_function lease_gate_check;
+store_era_function lease_gate_era;
 
 // NULL: a write might pass now. Otherwise the error that it would end in, which counts as one. For commands
 // that write nothing yet and must not wait for it either.

@@ -44,6 +44,11 @@ static const char *ask_lease(void *context, enum store_gate which) {
     return lease_gate_check(server->lease_gate, which);
 }
 
+static uint64_t lease_era_now(void *context) {
+    const struct server *server = context;
+    return lease_gate_era(server->lease_gate);
+}
+
 static bool open_store(struct server *server, const struct server_setup *setup,
                        char error[SERVER_ERROR_SIZE]) {
     const struct config *config = setup->config;
@@ -62,6 +67,7 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .read_cache_bytes = (size_t)config_integer(config, CONFIG_READ_CACHE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
         .check = setup->check != NULL ? setup->check : ask_lease,
+        .era = setup->check != NULL ? NULL : lease_era_now,
         .check_context = setup->check != NULL ? setup->check_context : server,
     };
     char reason[STORE_ERROR_SIZE];

@@ -63,6 +63,10 @@ static void tell_observer(const struct store_session *session) {
     store->observer(store->observer_context, batch);
 }
 
+static uint64_t era_of(const struct store *store) {
+    return store->era == NULL ? 0 : store->era(store->check_context);
+}
+
 enum store_status store_commit(struct store_session *session) {
     struct store *store = session->store;
     always_assert(session->state != SESSION_IDLE, "commits happen inside the role guard");
@@ -81,6 +85,8 @@ enum store_status store_commit(struct store_session *session) {
         return session_failed(session, "the write was not stored", reason);
     }
     store_note_health(store, NULL, NULL);
+    if (!session->round_wrote)
+        session->round_era = era_of(store);
     session->round_wrote = true;
     counter_add(&session->counters->commits, 1);
     tell_observer(session);
@@ -96,6 +102,15 @@ static enum settle_result settle_failed(struct store_session *session, char *rea
     return SETTLE_FAILED;
 }
 
+// The check before the era: one that begins in between finds what was decided before it.
+static const char *why_not_acknowledged(const struct store_session *session) {
+    const struct store *store = session->store;
+    const char *why = store->check(store->check_context, STORE_GATE_SETTLE);
+    if (why == NULL && era_of(store) != session->round_era)
+        why = store->check(store->check_context, STORE_GATE_SETTLE_LATER);
+    return why;
+}
+
 static enum settle_result settle_round(struct store_session *session) {
     struct store *store = session->store;
     uint64_t latest = rocksdb_get_latest_sequence_number(store->database);
@@ -107,7 +122,7 @@ static enum settle_result settle_round(struct store_session *session) {
         counter_add(&session->counters->wal_flushes, flushed);
     }
     if (session->round_wrote && store->check != NULL) {
-        const char *why = store->check(store->check_context, STORE_GATE_SETTLE);
+        const char *why = why_not_acknowledged(session);
         if (why != NULL) {
             (void)snprintf(session->settle_error, sizeof(session->settle_error), "%s", why);
             counter_add(&session->counters->late, 1);

@@ -40,6 +40,7 @@ struct store_session {
     const rocksdb_snapshot_t *snapshot;
 
     bool round_read, round_wrote;
+    uint64_t round_era; // of its first write
     uint64_t reads;
     char error[STORE_ERROR_SIZE];
     char settle_error[STORE_ERROR_SIZE];

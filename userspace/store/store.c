@@ -200,6 +200,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->directory = memory_copy_text(config->directory);
     set_layout(store, &config->layout);
     store->check = config->check;
+    store->era = config->era;
     store->check_context = config->check_context;
     open_use_lock(store);
     store->wal_off = config->tuning.write_disable_wal;

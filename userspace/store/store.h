@@ -12,13 +12,18 @@
 
 struct store;
 
-// Where a check function is asked: before a batch enters RocksDB, and before the round's replies leave.
-enum store_gate { STORE_GATE_COMMIT, STORE_GATE_SETTLE };
+// Where a check function is asked: before a batch enters RocksDB, and before the round's replies leave, there
+// apart for a round whose first write was committed in an earlier era.
+enum store_gate { STORE_GATE_COMMIT, STORE_GATE_SETTLE, STORE_GATE_SETTLE_LATER };
 
 // Decides whether writes may pass now. Returns NULL if so, else the error reply without its leading '-'
 // ("READONLY master lease expired ..."), static. Called by many threads at once, with key locks held: it must
 // be quick and must not block.
 typedef const char *store_check_function(void *context, enum store_gate gate);
+
+// A number that changes when the node becomes another one, while nobody is inside the role guard. Called by
+// many threads at once.
+typedef uint64_t store_era_function(void *context);
 
 struct store_config {
     const char *directory; // created if missing; the database lives in it directly
@@ -31,6 +36,7 @@ struct store_config {
     size_t read_cache_bytes; // see store/read_cache.h; 0: none
     uint64_t size_limit_bytes;   // store_is_full() while the database is bigger; 0: no limit
     store_check_function *check; // NULL: everything passes
+    store_era_function *era;     // NULL: there is only one
     void *check_context;
 };
 

@@ -42,6 +42,7 @@ struct store {
     struct role_guard *guard;
     struct read_cache *read_cache; // NULL: none
     store_check_function *check;
+    store_era_function *era;
     void *check_context;
     store_observer_function *observer; // changes while nobody is inside the role guard
     void *observer_context;
