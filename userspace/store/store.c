@@ -189,7 +189,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         (void)snprintf(error, STORE_ERROR_SIZE, "no data directory was given");
         return false;
     }
-    if (!directory_create(config->directory, error))
+    if (!store_find_aside(config->directory, error) || !directory_create(config->directory, error))
         return false;
     struct store *store = aligned_alloc(alignof(struct store), sizeof(*store));
     if (store == NULL) {
@@ -224,9 +224,11 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     }
     memset(store->counters, 0, config->sessions * sizeof(*store->counters));
     if (!store_open_database(store, error)) {
+        store_tell_aside(store->directory);
         store_close(store);
         return false;
     }
+    store_delete_aside(store->directory);
     store_tick(store);
     *out = store;
     return true;

@@ -56,7 +56,7 @@ void store_let_go(struct store *store);
 bool store_is_wanted(const struct store *store);
 
 // Puts the whole database in `directory` in the place of the one that is open, and opens it: by a change of
-// names, so that after a crash the store's directory holds the one or the other. Both must be on the same
+// names, so that after a crash the store opens the one or the other. Both must be on the same
 // file system, and the new one durable. What was there before is deleted; if the new one cannot be opened, or
 // its keys are laid out otherwise, the old one is back and stays open. False with the reason in `error`. No
 // session may be in a command, nor be used by its thread, until it returns.

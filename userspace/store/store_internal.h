@@ -69,6 +69,13 @@ struct store {
 bool store_open_database(struct store *store, char error[STORE_ERROR_SIZE]);
 void store_close_database(struct store *store);
 
+// A crash while the database was being replaced has left none in the directory: the old one is put back.
+// False with the reason in `error`. Before the directory is made.
+bool store_find_aside(const char *directory, char error[STORE_ERROR_SIZE]);
+// It has left the old one beside the new one, which is open; or cannot be opened.
+void store_delete_aside(const char *directory);
+void store_tell_aside(const char *directory);
+
 // Removes RocksDB's unfinished files of options, which it leaves lying for ever. options.c says why there are
 // any. Not while options are being changed.
 void store_remove_unfinished_options(const struct store *store);

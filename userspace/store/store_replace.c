@@ -53,18 +53,89 @@ static bool sync_parent(const char *path) {
     return synced;
 }
 
-// The two directories take each other's name, in one step.
-static bool exchange(const char *one, const char *other, char error[STORE_ERROR_SIZE]) {
-    if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) != 0) {
-        (void)snprintf(error, STORE_ERROR_SIZE,
-                       "the directories '%.200s' and '%.200s' could not be exchanged: %s", one, other,
-                       strerror(errno));
-        return false;
-    }
-    if (!sync_parent(one))
-        log_warning("the directory of '%s' could not be synced: %s", one, strerror(errno));
+// --- Names ---
+//
+// The databases change places in one step where the file system can do that. Where it cannot, the old one
+// goes aside, under a third name, and stays there until the new one is open; so after a crash
+//
+//   no database, one aside     the old one is aside: it takes its place again
+//   a database and one aside   the new one has its place: once it is open the old one is deleted, and if it
+//                              cannot be opened, which nobody has tried yet, both stay for the operator
+
+static char *name_aside(const char *directory) {
+    struct buffer name = {0};
+    buffer_append_format(&name, "%s.replaced%c", directory, '\0');
+    return name.data;
+}
+
+static bool is_there(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+static bool failed_names(char error[STORE_ERROR_SIZE], const char *from, const char *to) {
+    (void)snprintf(error, STORE_ERROR_SIZE, "the directory '%.200s' could not be made '%.200s': %s", from, to,
+                   strerror(errno));
+    return false;
+}
+
+// Durable before the next step.
+static bool give_name(const char *from, const char *to, char error[STORE_ERROR_SIZE]) {
+    if (rename(from, to) != 0)
+        return failed_names(error, from, to);
+    if (!sync_parent(from) || !sync_parent(to))
+        log_warning("the new name of '%s' could not be synced: %s", to, strerror(errno));
     return true;
 }
+
+struct places {
+    const char *own;   // the store's directory
+    const char *other; // of the database that takes its place
+    char *aside;       // where the old one is meanwhile; NULL: it is at `other`
+};
+
+// The old one last: while its own place is empty it can be found aside.
+static bool step_by_step(struct places *places, char error[STORE_ERROR_SIZE]) {
+    char ignored[STORE_ERROR_SIZE];
+    places->aside = name_aside(places->own);
+    if (give_name(places->own, places->aside, error)) {
+        if (give_name(places->other, places->own, error))
+            return true;
+        (void)give_name(places->aside, places->own, ignored);
+    }
+    free(places->aside);
+    places->aside = NULL;
+    return false;
+}
+
+static bool change_places(struct places *places, char error[STORE_ERROR_SIZE]) {
+    if (renameat2(AT_FDCWD, places->own, AT_FDCWD, places->other, RENAME_EXCHANGE) != 0) {
+        if (errno == EINVAL || errno == ENOSYS)
+            return step_by_step(places, error);
+        return failed_names(error, places->other, places->own);
+    }
+    if (!sync_parent(places->own))
+        log_warning("the directory of '%s' could not be synced: %s", places->own, strerror(errno));
+    return true;
+}
+
+static bool change_back(struct places *places, char error[STORE_ERROR_SIZE]) {
+    if (places->aside == NULL)
+        return change_places(places, error);
+    return give_name(places->own, places->other, error) && give_name(places->aside, places->own, error);
+}
+
+bool store_find_aside(const char *directory, char error[STORE_ERROR_SIZE]) {
+    char *aside = name_aside(directory);
+    bool found = true;
+    if (is_there(aside) && !is_there(directory)) {
+        log_warning("'%s' was to be replaced when the server ended: it is the database again", directory);
+        found = give_name(aside, directory, error);
+    }
+    free(aside);
+    return found;
+}
+
+// --- Databases ---
 
 // With nothing but an old database in it.
 static void delete_database(const char *directory) {
@@ -77,28 +148,48 @@ static void delete_database(const char *directory) {
     free(reason);
 }
 
+void store_tell_aside(const char *directory) {
+    char *aside = name_aside(directory);
+    if (is_there(aside))
+        log_warning(
+            "the database that '%s' has replaced is still in '%s': to have it back, give it that name",
+            directory, aside);
+    free(aside);
+}
+
+void store_delete_aside(const char *directory) {
+    char *aside = name_aside(directory);
+    if (is_there(aside)) {
+        log_warning("'%s' was replaced when the server ended: deleting the old database", directory);
+        delete_database(aside);
+    }
+    free(aside);
+}
+
 // After an error: the old database, which was sound when it was closed.
-static void go_back(struct store *store, const char *directory) {
+static void go_back(struct store *store, struct places *places) {
     char error[STORE_ERROR_SIZE];
-    bool is_back = exchange(store->directory, directory, error) && store_open_database(store, error);
+    bool is_back = change_back(places, error) && store_open_database(store, error);
     if (!is_back)
         log_error("the old database could not be opened again, the server ends: %s", error);
     always_assert(is_back, "a store has a database");
 }
 
 static bool replace(struct store *store, const char *directory, char error[STORE_ERROR_SIZE]) {
+    struct places places = {.own = store->directory, .other = directory};
     char ignored[STORE_ERROR_SIZE];
     store_close_database(store);
-    if (!exchange(store->directory, directory, error)) {
+    if (!change_places(&places, error)) {
         always_assert(store_open_database(store, ignored), "a database that was closed can be opened");
         return false;
     }
-    if (store_open_database(store, error)) {
-        delete_database(directory);
-        return true;
-    }
-    go_back(store, directory);
-    return false;
+    bool replaced = store_open_database(store, error);
+    if (replaced)
+        delete_database(places.aside == NULL ? directory : places.aside);
+    else
+        go_back(store, &places);
+    free(places.aside);
+    return replaced;
 }
 
 bool store_replace(struct store *store, const char *directory, char error[STORE_ERROR_SIZE]) {
