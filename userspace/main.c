@@ -51,6 +51,7 @@ struct program {
     bool replicates;
     char *pidfile; // only once it is written
     bool logs_to_file;
+    int directory_lock;
     int daemon_ready;
     int signals;
     int shutdown; // an eventfd: anybody may write to it to end the program
@@ -240,14 +241,17 @@ static void announce(const struct config *config, const char *directory) {
     config_each_without_effect(config, warn_of_no_effect, NULL);
 }
 
-// The order of start-up. On failure the reason is in `error` and stop() takes down what was reached.
+// The order of start-up. Nothing is read from the directory before it is this process's own: another one
+// could change it, or find its own data changed. On failure the reason is in `error` and stop() takes down
+// what was reached.
 static bool start(struct program *program, const struct options *options, char error[ERROR_SIZE]) {
     program->config = config_open();
     if (!load_config(options, program->config, error))
         return false;
     char *directory = config_text_copy(program->config, CONFIG_DIR);
     bool done = directory_create(directory, error) && directory_is_trusted(directory, error) &&
-                open_log(program, directory, error) && become_daemon(program, error);
+                open_log(program, directory, error) && become_daemon(program, error) &&
+                directory_lock(directory, &program->directory_lock, error);
     if (done) {
         announce(program->config, directory);
         raise_file_limit(program->config);
@@ -349,11 +353,13 @@ static void stop(struct program *program) {
     close_if_open(program->shutdown);
     close_if_open(program->signals);
     config_close(program->config);
+    close_if_open(program->directory_lock);
     close_if_open(program->daemon_ready);
 }
 
 int main(int argc, char **argv) {
-    struct program program = {.daemon_ready = -1, .signals = -1, .shutdown = -1, .timer = -1};
+    struct program program = {
+        .daemon_ready = -1, .directory_lock = -1, .signals = -1, .shutdown = -1, .timer = -1};
     struct options options;
     char error[ERROR_SIZE] = "";
     process_keep_files_private();

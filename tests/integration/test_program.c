@@ -156,7 +156,7 @@ static void a_second_server_on_the_same_data_fails_and_leaves_the_first_alone(vo
     refused(sandbox,
             ARGUMENTS("--dir", sandbox_path(sandbox, "data"), "--port", "0", "--unixsocket",
                       sandbox_path(sandbox, "socket"), "--log-dir", "stdout"),
-            "data/db");
+            "another process is using this data directory");
     assert_string_equal(sandbox_read(sandbox, "data/kvrocks.pid"), before);
     assert_true(answers(sandbox));
     program_stop(program);
@@ -179,6 +179,19 @@ static void a_second_server_reads_the_lease_only_when_the_data_is_its_own(void *
     refused(sandbox, arguments, "another process is using this data directory");
     program_stop(program);
     refused(sandbox, arguments, "data/lease.state");
+}
+
+static void a_second_server_reads_the_topology_only_when_the_data_is_its_own(void **state) {
+    struct sandbox *sandbox = *state;
+    char port[16];
+    (void)snprintf(port, sizeof(port), "%d", sandbox->port);
+    pid_t program = program_serve(sandbox, ARGUMENTS("--cluster-enabled", "yes"));
+    sandbox_write(sandbox, "data/nodes.conf", "being changed");
+    const char *const *arguments = ARGUMENTS("--dir", sandbox_path(sandbox, "data"), "--port", port,
+                                             "--cluster-enabled", "yes", "--log-dir", "stdout");
+    refused(sandbox, arguments, "another process is using this data directory");
+    program_stop(program);
+    refused(sandbox, arguments, "data/nodes.conf");
 }
 
 static void a_port_in_use_ends_the_start_with_a_reason(void **state) {
@@ -289,6 +302,7 @@ int main(void) {
         program_test(a_pidfile_names_it_while_it_runs),
         program_test(a_second_server_on_the_same_data_fails_and_leaves_the_first_alone),
         program_test(a_second_server_reads_the_lease_only_when_the_data_is_its_own),
+        program_test(a_second_server_reads_the_topology_only_when_the_data_is_its_own),
         program_test(a_port_in_use_ends_the_start_with_a_reason),
         program_test(a_second_signal_ends_it_at_once),
         program_test(more_files_than_the_system_allows_are_warned_of),

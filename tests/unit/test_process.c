@@ -346,6 +346,22 @@ static void missing_directories_are_created_with_those_above_them(void **state) 
     assert_true(directory_create(".", error));
 }
 
+static void a_directory_is_locked_by_one_until_it_lets_go(void **state) {
+    int first = -1;
+    int second = -1;
+    (void)state;
+    assert_true(directory_create(path_of("locked"), error));
+    assert_true(directory_lock(path_of("locked"), &first, error));
+    assert_true(first >= 0);
+    assert_false(directory_lock(path_of("locked"), &second, error));
+    assert_int_equal(second, -1);
+    assert_non_null(strstr(error, "another process is using this data directory"));
+    assert_int_equal(close(first), 0);
+    assert_true(directory_lock(path_of("locked"), &second, error));
+    assert_int_equal(close(second), 0);
+    assert_false(directory_lock(path_of("no such"), &second, error));
+}
+
 static void a_directory_that_cannot_be_is_an_error_with_path_and_reason(void **state) {
     (void)state;
     write_text(path_of("file"), "");
@@ -378,6 +394,7 @@ int main(void) {
         process_test(the_file_limit_is_raised_and_never_lowered),
         process_test(a_file_limit_out_of_reach_is_approached),
         process_test(missing_directories_are_created_with_those_above_them),
+        process_test(a_directory_is_locked_by_one_until_it_lets_go),
         process_test(a_directory_that_cannot_be_is_an_error_with_path_and_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -213,6 +214,21 @@ bool directory_is_trusted(const char *path, char error[PROCESS_ERROR_SIZE]) {
     return failed(error,
                   "directory '%s' belongs to user %u, and this process is user %u's: run it as its owner",
                   path, (unsigned)status.st_uid, (unsigned)geteuid());
+}
+
+bool directory_lock(const char *path, int *lock, char error[PROCESS_ERROR_SIZE]) {
+    *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0)
+        return failed(error, "directory '%s' cannot be opened: %s", path, strerror(errno));
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    bool is_taken = errno == EWOULDBLOCK;
+    (void)close(*lock);
+    *lock = -1;
+    return !is_taken || failed(error,
+                               "another process is using this data directory, '%s'; stop it or choose "
+                               "another 'dir'",
+                               path);
 }
 
 void process_keep_files_private(void) {

@@ -42,6 +42,10 @@ bool directory_create(const char *path, char error[PROCESS_ERROR_SIZE]);
 // files into it. Otherwise false with the reason in `error`.
 bool directory_is_trusted(const char *path, char error[PROCESS_ERROR_SIZE]);
 
+// Makes the directory this process's own, as long as the file that *lock becomes is open. False with the
+// reason in `error` if it is another one's. A file system without such locks is no failure: *lock is -1.
+bool directory_lock(const char *path, int *lock, char error[PROCESS_ERROR_SIZE]);
+
 // From now on no file that the process makes is open to other users, whatever mode it asks for. Before any
 // thread is started.
 void process_keep_files_private(void);
