@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Elements drawn at random: HRANDFIELD, SRANDMEMBER, SPOP, ZRANDMEMBER. Every element, and every set of
-// different elements, is drawn with the same probability, for the price of a walk over the collection. Only a
-// single element of more than SAMPLE_EXACT_MAX is drawn otherwise, as the walk would be too long: from an
-// evenly drawn place between the first and the last sub-key it is a random number of steps away, so that
-// elements behind a gap come a little more often. May use: base, store/collection.
+// different elements, is drawn with the same probability. Whatever is cheaper is done: few of many elements
+// are drawn one by one (store/entry_draws.h), others are picked by their ranks in a walk over the collection.
+// May use: base, store/collection.
 #ifndef KVFENCE_COMMANDS_COLLECTION_SAMPLE_H
 #define KVFENCE_COMMANDS_COLLECTION_SAMPLE_H
 
 #include "store/collection.h"
-
-enum { SAMPLE_EXACT_MAX = 1 << 16 };
 
 // Handed each element that is drawn; both are valid for the call.
 typedef void sample_function(void *context, struct bytes sub_key, struct bytes value);

@@ -65,8 +65,6 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
 void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key);
 void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key);
 void collection_iterator_seek_last(struct collection_iterator *iterator);
-// Positions at an evenly drawn place between the first and the last sub-key, for walking forwards.
-void collection_iterator_seek_random(struct collection_iterator *iterator);
 // The entry at the position after a seek, then the ones behind it (before it). Results are valid until the
 // next call. `sub_key` and `value` may be NULL: what nobody wants to have costs nothing. False at the end or
 // on an error, which collection_iterator_status() tells.
@@ -74,6 +72,12 @@ bool collection_iterator_next(struct collection_iterator *iterator, struct bytes
                               struct bytes *value);
 bool collection_iterator_previous(struct collection_iterator *iterator, struct bytes *sub_key,
                                   struct bytes *value);
+// Draws an entry at random, each as likely as any other and independent of those before, in a time that grows
+// little with the collection's size, whatever it was that was walked over before. The first draw is the
+// dearest. False on an error, or if the names of the sub-keys are of a kind that only a walk over all of them
+// can draw from.
+bool collection_iterator_draw(struct collection_iterator *iterator, struct bytes *sub_key,
+                              struct bytes *value);
 enum store_status
 collection_iterator_status(struct collection_iterator *iterator); // STORE_OK or STORE_FAILED
 void collection_iterator_close(struct collection_iterator *iterator);

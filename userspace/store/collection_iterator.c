@@ -3,7 +3,7 @@
 // Walking the sub-keys of one collection. Uses: base, store/session.
 #include "base/memory.h"
 #include "store/collection.h"
-#include "store/random_place.h"
+#include "store/entry_draws.h"
 #include "store/session_internal.h"
 
 #include <stdlib.h>
@@ -15,9 +15,11 @@ struct collection_iterator {
     struct buffer prefix; // what the keys of all sub-keys start with
     struct buffer end;    // the first key behind them
     struct buffer target;
-    bool knows_bounds; // RocksDB ends where the collection does; an indexed batch's iterator does not
-    bool fresh;        // the entry under the iterator has not been handed out yet
-    bool on_entry;     // it is an entry of the collection, and has been
+    uint64_t size;             // of the collection
+    struct entry_draws *draws; // NULL until the first one
+    bool knows_bounds;         // RocksDB ends where the collection does; an indexed batch's iterator does not
+    bool fresh;                // the entry under the iterator has not been handed out yet
+    bool on_entry;             // it is an entry of the collection, and has been
 };
 
 // The prefix ends in the version, which is never all ones, so that the next version is the end.
@@ -36,6 +38,7 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
     struct store *store = session->store;
     struct collection_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
+    iterator->size = collection->metadata.size;
     session->round_read = true;
     session->reads++;
     encode_sub_key(&iterator->prefix, &store->layout, collection->key, collection->metadata.version,
@@ -87,31 +90,6 @@ void collection_iterator_seek_last(struct collection_iterator *iterator) {
         rocksdb_iter_prev(iterator->entries);
 }
 
-// Copies the key under the iterator; false if there is none.
-static bool copy_key(const struct collection_iterator *iterator, struct buffer *out) {
-    if (!rocksdb_iter_valid(iterator->entries))
-        return false;
-    size_t length = 0;
-    const char *key = rocksdb_iter_key(iterator->entries, &length);
-    buffer_append(out, (struct bytes){key, length});
-    return true;
-}
-
-void collection_iterator_seek_random(struct collection_iterator *iterator) {
-    struct buffer first = {0};
-    struct buffer last = {0};
-    collection_iterator_seek_last(iterator);
-    bool found = copy_key(iterator, &last);
-    collection_iterator_seek(iterator, (struct bytes){0});
-    if (found && copy_key(iterator, &first)) {
-        buffer_clear(&iterator->target);
-        random_place_between(buffer_bytes(&first), buffer_bytes(&last), &iterator->target);
-        rocksdb_iter_seek(iterator->entries, iterator->target.data, iterator->target.length);
-    }
-    buffer_release(&first);
-    buffer_release(&last);
-}
-
 // False if the entry under the iterator is not one of the collection.
 static bool key_at(const struct collection_iterator *iterator, struct bytes *sub_key) {
     size_t length = 0;
@@ -156,6 +134,15 @@ bool collection_iterator_previous(struct collection_iterator *iterator, struct b
     return step(iterator, rocksdb_iter_prev, sub_key, value);
 }
 
+bool collection_iterator_draw(struct collection_iterator *iterator, struct bytes *sub_key,
+                              struct bytes *value) {
+    if (iterator->draws == NULL)
+        iterator->draws =
+            entry_draws_open(iterator->entries, buffer_bytes(&iterator->prefix), iterator->size, NULL, NULL);
+    iterator->fresh = true;
+    return entry_draws_next(iterator->draws) && collection_iterator_next(iterator, sub_key, value);
+}
+
 enum store_status collection_iterator_status(struct collection_iterator *iterator) {
     char *reason = NULL;
     rocksdb_iter_get_error(iterator->entries, &reason);
@@ -163,6 +150,7 @@ enum store_status collection_iterator_status(struct collection_iterator *iterato
 }
 
 void collection_iterator_close(struct collection_iterator *iterator) {
+    entry_draws_close(iterator->draws);
     rocksdb_iter_destroy(iterator->entries);
     rocksdb_readoptions_destroy(iterator->options);
     buffer_release(&iterator->prefix);

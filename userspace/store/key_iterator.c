@@ -4,8 +4,7 @@
 #include "base/assert.h"
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "base/random.h"
-#include "store/random_place.h"
+#include "store/entry_draws.h"
 #include "store/session_internal.h"
 
 #include <stdint.h>
@@ -162,70 +161,36 @@ void key_iterator_close(struct key_iterator *iterator) {
     free(iterator);
 }
 
-// Copies the first or last key of the namespace.
-static bool edge_key(struct key_iterator *iterator, bool last, struct buffer *out) {
-    const struct store *store = iterator->session->store;
-    if (last)
-        rocksdb_iter_seek_for_prev(iterator->entries, store->namespace_end.data, store->namespace_end.length);
-    else
-        rocksdb_iter_seek(iterator->entries, store->namespace_prefix.data, store->namespace_prefix.length);
-    if (!rocksdb_iter_valid(iterator->entries))
-        return false;
-    size_t length = 0;
-    const char *key = rocksdb_iter_key(iterator->entries, &length);
-    buffer_clear(out);
-    buffer_append(out, (struct bytes){key, length});
-    return true;
+// The iterator is on the entry. Dead ones stay until compaction removes them.
+static bool is_living_key(void *context, struct bytes raw, struct bytes value) {
+    const struct key_iterator *iterator = context;
+    struct metadata metadata;
+    struct bytes key;
+    (void)raw;
+    (void)value;
+    return decode_name(iterator, &key) && decode_entry(iterator, &metadata) &&
+           is_alive(&metadata, iterator->now);
 }
 
-static void seek_raw(struct key_iterator *iterator, struct bytes raw) {
-    rocksdb_iter_seek(iterator->entries, raw.data, raw.length);
-    iterator->fresh = true;
-}
-
-// Walks so many living keys on, from the end back to the first, and copies the last one's name. False if
-// there is none at all.
-static bool walk_round(struct key_iterator *iterator, struct bytes first, uint64_t steps,
-                       struct buffer *out) {
+// Where nearly all keys are dead none may be met: then it is the first living one.
+enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out) {
+    struct store *store = session->store;
+    struct key_iterator *iterator = key_iterator_open(session, now);
+    struct entry_draws *draws = entry_draws_open(
+        iterator->entries, buffer_bytes(&store->namespace_prefix),
+        store_property(store, FAMILY_METADATA, "rocksdb.estimate-num-keys"), is_living_key, iterator);
     struct bytes key;
     struct metadata metadata;
-    bool found = false;
-    bool found_since_first = true; // to begin with: the walk does not begin there
-    while (steps != 0) {
-        if (key_iterator_next(iterator, &key, &metadata, NULL)) {
-            found = true;
-            found_since_first = true;
-            buffer_clear(out);
-            buffer_append(out, key);
-            steps--;
-        } else if (found_since_first) {
-            found_since_first = false;
-            seek_raw(iterator, first);
-        } else {
-            break;
-        }
-    }
-    return found;
-}
-
-enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out) {
-    enum { STEPS_MAX = 32 };
-    struct key_iterator *iterator = key_iterator_open(session, now);
-    struct buffer first = {0};
-    struct buffer last = {0};
-    struct buffer drawn = {0};
-    bool found = false;
-    if (edge_key(iterator, false, &first) && edge_key(iterator, true, &last)) {
-        random_place_between(buffer_bytes(&first), buffer_bytes(&last), &drawn);
-        seek_raw(iterator, buffer_bytes(&drawn));
-        // Neighbours of a gap are drawn more often than others; a few random steps on from there even it out.
-        found = walk_round(iterator, buffer_bytes(&first), random_below(STEPS_MAX) + 1, out);
-    }
+    if (entry_draws_any(draws))
+        iterator->fresh = true;
+    else
+        key_iterator_seek(iterator, (struct bytes){0}, false);
+    bool found = key_iterator_next(iterator, &key, &metadata, NULL);
+    if (found)
+        buffer_append(out, key);
     enum store_status status = key_iterator_status(iterator);
+    entry_draws_close(draws);
     key_iterator_close(iterator);
-    buffer_release(&first);
-    buffer_release(&last);
-    buffer_release(&drawn);
     if (status != STORE_OK)
         return status;
     return found ? STORE_OK : STORE_NOT_FOUND;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random members of big collections and random keys: that they are evenly drawn is tested with many names in
+// tests/unit/test_entry_draws.c; here, that the commands draw so, and how they end.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 100000, BINS = 20 };
+
+static struct test_server server;
+static redisContext *client;
+static const struct shared_server servers[] = {{&server, "workers 2", {&client}}};
+
+// A thousand at a time of what the format makes of a number.
+static void fill(const char *name, const char *key, const char *between) {
+    enum { AT_ONCE = 1000, TEXT = 24 };
+    static char texts[AT_ONCE][TEXT];
+    static const char *arguments[2 + 2 * AT_ONCE];
+    for (int done = 0; done < SIZE; done += AT_ONCE) {
+        int count = 0;
+        arguments[count++] = name;
+        arguments[count++] = key;
+        for (int i = 0; i < AT_ONCE; i++) {
+            (void)snprintf(texts[i], TEXT, "member:%06d", done + i);
+            if (between != NULL && strcmp(name, "ZADD") == 0)
+                arguments[count++] = between;
+            arguments[count++] = texts[i];
+            if (between != NULL && strcmp(name, "HSET") == 0)
+                arguments[count++] = between;
+        }
+        redisReply *reply = redisCommandArgv(client, count, arguments, NULL);
+        assert_non_null(reply);
+        assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+        freeReplyObject(reply);
+    }
+}
+
+static void count_one(unsigned bins[BINS], const char *text, const char *prefix) {
+    assert_int_equal(strncmp(text, prefix, strlen(prefix)), 0);
+    long number = strtol(text + strlen(prefix), NULL, 10);
+    assert_in_range(number, 0, SIZE - 1);
+    bins[number * BINS / SIZE]++;
+}
+
+// 19 degrees of freedom: 75 is exceeded once in 10^7 times.
+static void expect_even(const unsigned bins[BINS], const char *what) {
+    double wanted = 0;
+    double chi_square = 0;
+    for (int i = 0; i < BINS; i++)
+        wanted += (double)bins[i] / BINS;
+    for (int i = 0; i < BINS; i++)
+        chi_square += (bins[i] - wanted) * (bins[i] - wanted) / wanted;
+    print_message("%s: chi-square %.1f\n", what, chi_square);
+    assert_true(chi_square < 75);
+}
+
+static void expect_even_draws(const char *one, const char *many, size_t wanted_of_many) {
+    enum { DRAWS = 600 };
+    unsigned bins[BINS] = {0};
+    for (int i = 0; i < DRAWS; i++)
+        assert_int_equal(redisAppendCommand(client, one), REDIS_OK);
+    for (int i = 0; i < DRAWS; i++) {
+        redisReply *reply = NULL;
+        assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        assert_int_equal(reply->type, REDIS_REPLY_STRING);
+        count_one(bins, reply->str, "member:");
+        freeReplyObject(reply);
+    }
+    expect_even(bins, one);
+    memset(bins, 0, sizeof(bins));
+    redisReply *reply = redisCommand(client, many);
+    assert_non_null(reply);
+    assert_int_equal(reply->elements, wanted_of_many);
+    size_t same = 0;
+    for (size_t i = 0; i < reply->elements; i++) {
+        count_one(bins, reply->element[i]->str, "member:");
+        same += i != 0 && strcmp(reply->element[i - 1]->str, reply->element[i]->str) == 0;
+    }
+    freeReplyObject(reply);
+    expect_even(bins, many);
+    if (strchr(many, '-') == NULL) // they come in order, so that two of the same would be neighbours
+        assert_int_equal(same, 0);
+}
+
+static void members_of_a_big_set_are_drawn_evenly(void **state) {
+    (void)state;
+    fill("SADD", "s", NULL);
+    expect_even_draws("SRANDMEMBER s", "SRANDMEMBER s -3000", 3000);
+    expect_even_draws("SRANDMEMBER s", "SRANDMEMBER s 700", 700);
+    expect_even_draws("SPOP s", "SPOP s 700", 700);
+    expect_integer(client, SIZE - 600 - 700, "SCARD s");
+}
+
+static void fields_of_a_big_hash_are_drawn_evenly(void **state) {
+    (void)state;
+    fill("HSET", "h", "v");
+    expect_even_draws("HRANDFIELD h", "HRANDFIELD h -3000", 3000);
+}
+
+static void members_of_a_big_sorted_set_are_drawn_evenly(void **state) {
+    (void)state;
+    fill("ZADD", "z", "1.5");
+    expect_even_draws("ZRANDMEMBER z", "ZRANDMEMBER z -3000", 3000);
+}
+
+static void keys_are_drawn_evenly(void **state) {
+    (void)state;
+    enum { AT_ONCE = 10000, DRAWS = 600 };
+    unsigned bins[BINS] = {0};
+    for (int done = 0; done < SIZE; done += AT_ONCE) {
+        for (int i = 0; i < AT_ONCE; i++)
+            assert_int_equal(redisAppendCommand(client, "SET key:%d v", done + i), REDIS_OK);
+        for (int i = 0; i < AT_ONCE; i++)
+            expect_next_text(client, "OK");
+    }
+    for (int i = 0; i < DRAWS; i++) {
+        redisReply *reply = command(client, "RANDOMKEY");
+        assert_int_equal(reply->type, REDIS_REPLY_STRING);
+        count_one(bins, reply->str, "key:");
+        freeReplyObject(reply);
+    }
+    expect_even(bins, "RANDOMKEY");
+}
+
+#define TEST(function) cmocka_unit_test_setup(function, empty_database)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(members_of_a_big_set_are_drawn_evenly),
+        TEST(fields_of_a_big_hash_are_drawn_evenly),
+        TEST(members_of_a_big_sorted_set_are_drawn_evenly),
+        TEST(keys_are_drawn_evenly),
+    };
+    return RUN_WITH_SERVERS(tests, servers);
+}
