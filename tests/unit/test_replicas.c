@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,23 @@ enum { PATIENCE_MS = 20000 };
 struct master {
     struct store_fixture fixture;
     struct replicas *replicas;
+    const char *verdict; // about whoever asks to be fed
+    void (*while_judging)(struct master *master);
 };
+
+static const char *judge(void *context, const struct replica_request *request) {
+    struct master *master = context;
+    assert_true(request->announcement.port != 0);
+    if (master->while_judging != NULL)
+        master->while_judging(master);
+    return master->verdict;
+}
 
 static int open_master(void **state) {
     static struct master master;
     store_fixture_open(&master.fixture, NULL);
-    master.replicas = replicas_open();
+    master.verdict = NULL;
+    master.replicas = replicas_open(judge, &master);
     replicas_start(master.replicas, master.fixture.store, PATIENCE_MS);
     *state = &master;
     return 0;
@@ -58,9 +70,9 @@ static void write_settled(struct master *master, const char *key) {
 // Returns the replica's end.
 static int add_replica(struct master *master, uint64_t next, uint16_t port) {
     int ends[2];
-    const struct replica_announcement announcement = {.host = "replica", .port = port};
+    const struct replica_request request = {.next = next, .announcement = {.host = "replica", .port = port}};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    assert_true(replicas_add(master->replicas, ends[0], next, &announcement));
+    assert_true(replicas_add(master->replicas, ends[0], &request));
     return ends[1];
 }
 
@@ -155,12 +167,12 @@ static size_t write_long_log(struct master *master, int values) {
 static void feed_patient(struct patient *patient) {
     int ends[2];
     int room = 1 << 20; // the system may give less: as much as the tests need is the default
-    const struct replica_announcement announcement = {.host = "replica", .port = 1};
+    const struct replica_request request = {.next = 1, .announcement = {.host = "replica", .port = 1}};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     patient->fd = ends[1];
     acknowledge(patient->fd, 0);
-    assert_true(replicas_add(patient->master->replicas, ends[0], 1, &announcement));
+    assert_true(replicas_add(patient->master->replicas, ends[0], &request));
 }
 
 static void note_sent(void *context) {
@@ -193,17 +205,22 @@ static void ignore(void *context) {
     (void)context;
 }
 
+// Nobody can wait for replicas that are being stopped.
+static void await_stopping(struct replicas *replicas) {
+    for (uint64_t wait = 1; wait != 0;) {
+        wait = replicas_wait(replicas, 1000000, 9, ignore, NULL);
+        if (wait != 0)
+            (void)replicas_cancel_wait(replicas, wait);
+    }
+}
+
 // On the feeder's thread, which is wanted back from here on.
 static void begin_to_stop(void *context) {
     struct patient *patient = context;
     struct replicas *replicas = patient->master->replicas;
     note_sent(patient);
     assert_int_equal(pthread_create(&patient->stopper, NULL, stop, replicas), 0);
-    for (uint64_t wait = 1; wait != 0;) { // nobody can wait for replicas that are stopped
-        wait = replicas_wait(replicas, 1000000, 9, ignore, NULL);
-        if (wait != 0)
-            (void)replicas_cancel_wait(replicas, wait);
-    }
+    await_stopping(replicas);
 }
 
 // Takes what is there, and the feeder can go on.
@@ -238,7 +255,7 @@ static void a_feeder_can_be_ended_before_all_of_the_log_is_sent(void **state) {
 static void many_acknowledgements_at_once_are_all_heard(void **state) {
     enum { BYTES = 300000 };
     struct master *master = *state;
-    const struct replica_announcement announcement = {.host = "replica", .port = 1};
+    const struct replica_request request = {.next = 1, .announcement = {.host = "replica", .port = 1}};
     char *text = malloc(BYTES + 128);
     size_t length = 0;
     int ends[2];
@@ -251,10 +268,55 @@ static void many_acknowledgements_at_once_are_all_heard(void **state) {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     assert_int_equal(send(ends[1], text, length, MSG_NOSIGNAL | MSG_DONTWAIT), length);
-    assert_true(replicas_add(master->replicas, ends[0], 1, &announcement));
+    assert_true(replicas_add(master->replicas, ends[0], &request));
     await_acknowledged(master, 3, 1);
     (void)close(ends[1]);
     free(text);
+}
+
+// --- Who is not fed ---
+
+static void who_is_refused_is_told_why_and_not_shown(void **state) {
+    struct master *master = *state;
+    struct replica_view view;
+    char text[64] = "";
+    master->verdict = "ERR no";
+    int replica = add_replica(master, 1, 1);
+    assert_int_equal(recv(replica, text, sizeof(text) - 1, MSG_WAITALL), strlen("-ERR no\r\n"));
+    assert_string_equal(text, "-ERR no\r\n");
+    assert_int_equal(replicas_view(master->replicas, &view, 1), 0);
+    (void)close(replica);
+}
+
+static atomic_bool has_stopped;
+
+static void *stop_and_tell(void *argument) {
+    replicas_stop(argument);
+    atomic_store(&has_stopped, true);
+    return NULL;
+}
+
+static pthread_t judged_stopper;
+
+// The database may be replaced once replicas_stop() has returned.
+static void have_it_stopped(struct master *master) {
+    assert_int_equal(pthread_create(&judged_stopper, NULL, stop_and_tell, master->replicas), 0);
+    await_stopping(master->replicas);
+    assert_false(atomic_load(&has_stopped));
+}
+
+static void the_database_is_not_replaced_between_the_verdict_and_the_feeding(void **state) {
+    struct master *master = *state;
+    atomic_store(&has_stopped, false);
+    master->while_judging = have_it_stopped;
+    write_settled(master, "a");
+    int replica = add_replica(master, 1, 1);
+    char text[16] = "";
+    while (recv(replica, text, sizeof(text), 0) > 0) // until it is let go
+        continue;
+    assert_int_equal(pthread_join(judged_stopper, NULL), 0);
+    master->while_judging = NULL;
+    (void)close(replica);
 }
 
 int main(void) {
@@ -264,6 +326,8 @@ int main(void) {
         WITH_MASTER(a_replica_is_heard_before_all_of_the_log_is_sent),
         WITH_MASTER(a_feeder_can_be_ended_before_all_of_the_log_is_sent),
         WITH_MASTER(many_acknowledgements_at_once_are_all_heard),
+        WITH_MASTER(who_is_refused_is_told_why_and_not_shown),
+        WITH_MASTER(the_database_is_not_replaced_between_the_verdict_and_the_feeding),
     };
     log_set_level(LOG_FATAL);
     return cmocka_run_group_tests(tests, NULL, NULL);

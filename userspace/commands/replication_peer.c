@@ -77,8 +77,7 @@ void command_replconf(struct command_context *context) {
 
 struct inheritance {
     struct replication *replication;
-    uint64_t next;
-    struct replica_announcement announcement;
+    struct replica_request request;
     char *names; // of files; NULL: none are wanted
     bool verified;
 };
@@ -86,42 +85,50 @@ struct inheritance {
 static void feed(void *context, int fd) {
     struct inheritance *inheritance = context;
     if (fd >= 0)
-        replication_feed(inheritance->replication, fd, inheritance->next, &inheritance->announcement);
+        replication_feed(inheritance->replication, fd, &inheritance->request);
     free(inheritance);
 }
 
-static void begin_feeding(struct command_context *context, struct replication *replication, uint64_t next) {
+static void begin_feeding(struct command_context *context, struct replication *replication,
+                          const struct replica_request *request) {
     struct inheritance *inheritance = memory_allocate_zeroed(1, sizeof(*inheritance));
     const struct client *client = context->client;
+    struct replica_announcement *announcement = &inheritance->request.announcement;
     inheritance->replication = replication;
-    inheritance->next = next;
-    inheritance->announcement.port = client->announced_port;
+    inheritance->request = *request;
+    announcement->port = client->announced_port;
     if (client->announced_host != NULL)
-        (void)snprintf(inheritance->announcement.host, sizeof(inheritance->announcement.host), "%s",
-                       client->announced_host);
+        (void)snprintf(announcement->host, sizeof(announcement->host), "%s", client->announced_host);
     client_hand_over(context->client, feed, inheritance);
 }
 
-// PSYNC next, or PSYNC id next. The answer, +OK, comes from the thread that takes the connection over.
+// NULL: it can be asked for, whether it is given or not.
+static const char *read_request(const struct command_context *context, struct replica_request *request) {
+    struct bytes id = context->count == 3 ? context->arguments[1] : (struct bytes){0};
+    if (!number_read_unsigned(context->arguments[context->count - 1], &request->next))
+        return "ERR value is not an unsigned long long or out of range";
+    if (context->count == 3 && id.length != HISTORY_ID_LENGTH)
+        return "ERR Wrong replication id length";
+    if (id.length != 0)
+        memcpy(request->history, id.data, id.length);
+    return NULL;
+}
+
+// PSYNC next, or PSYNC id next. The answer comes from the thread that takes the connection over.
 void command_psync(struct command_context *context) {
     struct replication *replication = replication_of(context);
-    bool names_id = context->count == 3;
-    uint64_t next = 0;
-    const char *error = NULL;
+    struct replica_request request = {0};
     if (replication == NULL)
         return;
     if (context->count > 3) {
         reply_arity_error(context);
         return;
     }
-    if (!number_read_unsigned(context->arguments[context->count - 1], &next))
-        error = "ERR value is not an unsigned long long or out of range";
-    else
-        error = replication_admit(replication, names_id ? context->arguments[1] : (struct bytes){0}, next);
+    const char *error = read_request(context, &request);
     if (error != NULL)
         reply_error(context->reply, error);
     else
-        begin_feeding(context, replication, next);
+        begin_feeding(context, replication, &request);
 }
 
 // --- The database's name, and its files ---

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "replication/replicas_internal.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ struct wait {
 };
 
 struct replicas {
+    replicas_admit_function *admit;
+    void *admit_context;
     pthread_mutex_t lock;
     pthread_cond_t changed; // of the list
     struct store *store;    // NULL: nobody is taken in
@@ -43,8 +46,10 @@ static void release(struct replicas *replicas) {
     always_assert(pthread_mutex_unlock(&replicas->lock) == 0, "the replicas can be unlocked");
 }
 
-struct replicas *replicas_open(void) {
+struct replicas *replicas_open(replicas_admit_function *admit, void *context) {
     struct replicas *replicas = memory_allocate_zeroed(1, sizeof(*replicas));
+    replicas->admit = admit;
+    replicas->admit_context = context;
     always_assert(pthread_mutex_init(&replicas->lock, NULL) == 0 &&
                       pthread_cond_init(&replicas->changed, NULL) == 0,
                   "a lock can be made");
@@ -121,32 +126,53 @@ static void forget_replica(struct replica *replica) {
     release(replicas);
 }
 
+static const char *judge(const struct replica *replica) {
+    const struct replicas *replicas = replica->all;
+    return replicas->admit == NULL ? NULL : replicas->admit(replicas->admit_context, &replica->request);
+}
+
+static void refuse(struct replica *replica, const char *error) {
+    struct buffer line = {0};
+    log_info("replica %s:%u cannot go on from sequence number %" PRIu64 ": %s", replica->address.host,
+             replica->address.port, replica->request.next, error);
+    buffer_append_format(&line, "-%s\r\n", error);
+    (void)link_send(&replica->link, buffer_bytes(&line));
+    buffer_release(&line);
+}
+
 static void *run(void *argument) {
     struct replica *replica = argument;
     (void)pthread_setname_np(pthread_self(), "feed-replica");
-    log_info("replica %s:%u is connected", replica->address.host, replica->address.port);
-    replica_feed(replica);
-    log_warning("replica %s:%u is disconnected: %s", replica->address.host, replica->address.port,
-                replica->link.error);
+    const char *error = judge(replica);
+    if (error != NULL) {
+        refuse(replica, error);
+    } else {
+        log_info("replica %s:%u is connected", replica->address.host, replica->address.port);
+        atomic_store(&replica->is_fed, true);
+        replica_feed(replica);
+        log_warning("replica %s:%u is disconnected: %s", replica->address.host, replica->address.port,
+                    replica->link.error);
+    }
     forget_replica(replica);
     return NULL;
 }
 
-static struct replica *make_replica(int fd, uint64_t next, const struct replica_announcement *announcement) {
+static struct replica *make_replica(int fd, const struct replica_request *request) {
     struct replica *replica = memory_allocate_zeroed(1, sizeof(*replica));
     uint16_t port = 0;
     replica->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     replica->link = (struct link){.fd = -1, .wake = replica->wake};
     link_adopt(&replica->link, fd);
-    replica->address = *announcement;
+    replica->request = *request;
+    replica->address = request->announcement;
     struct replica_announcement peer;
     link_peer(&replica->link, peer.host, sizeof(peer.host), &port);
     if (replica->address.host[0] == '\0')
         memcpy(replica->address.host, peer.host, sizeof(peer.host));
     if (replica->address.port == 0)
         replica->address.port = port;
-    replica->sent = next - 1;
-    replica->acknowledged = next - 1;
+    replica->sent = request->next - 1;
+    replica->acknowledged = request->next - 1;
     return replica;
 }
 
@@ -181,9 +207,8 @@ static bool add_started(struct replicas *replicas, struct replica *replica) {
     return true;
 }
 
-bool replicas_add(struct replicas *replicas, int fd, uint64_t next,
-                  const struct replica_announcement *announcement) {
-    struct replica *replica = make_replica(fd, next, announcement);
+bool replicas_add(struct replicas *replicas, int fd, const struct replica_request *request) {
+    struct replica *replica = make_replica(fd, request);
     take(replicas);
     bool added = add_started(replicas, replica);
     release(replicas);
@@ -204,12 +229,12 @@ bool replicas_exist(const struct replicas *replicas) {
 size_t replicas_view(struct replicas *replicas, struct replica_view *views, size_t room) {
     size_t count = 0;
     take(replicas);
-    for (const struct replica *replica = replicas->list; replica != NULL; replica = replica->next, count++) {
-        if (count >= room)
+    for (const struct replica *replica = replicas->list; replica != NULL; replica = replica->next) {
+        if (!atomic_load(&replica->is_fed) || count++ >= room)
             continue;
-        memcpy(views[count].host, replica->address.host, sizeof(views[count].host));
-        views[count].port = replica->address.port;
-        views[count].acknowledged = acknowledged_by(replica);
+        memcpy(views[count - 1].host, replica->address.host, sizeof(views[count].host));
+        views[count - 1].port = replica->address.port;
+        views[count - 1].acknowledged = acknowledged_by(replica);
     }
     release(replicas);
     return count;

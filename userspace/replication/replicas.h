@@ -6,6 +6,8 @@
 #ifndef KVFENCE_REPLICATION_REPLICAS_H
 #define KVFENCE_REPLICATION_REPLICAS_H
 
+#include "store/history.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +15,13 @@
 struct replicas;
 struct store;
 
-struct replicas *replicas_open(void);
+// Whether a replica can go on from here. NULL: it can; else the error, without its leading '-'. Asked by the
+// thread that feeds it, as it may have to read much of the log: the database is the one that it is fed from,
+// and is not replaced meanwhile.
+struct replica_request;
+typedef const char *replicas_admit_function(void *context, const struct replica_request *request);
+// NULL: everybody is fed.
+struct replicas *replicas_open(replicas_admit_function *admit, void *context);
 // After replicas_stop().
 void replicas_close(struct replicas *replicas);
 
@@ -28,10 +36,13 @@ struct replica_announcement {
     char host[256]; // empty: as the connection tells
     uint16_t port;  // 0: as the connection tells
 };
-// Takes over the socket and feeds it from this sequence number on, which the caller has found to be
-// available. False: the socket is closed.
-bool replicas_add(struct replicas *replicas, int fd, uint64_t next,
-                  const struct replica_announcement *announcement);
+struct replica_request {
+    char history[HISTORY_ID_LENGTH + 1]; // whose writes it has; empty: it does not say
+    uint64_t next;                       // the first sequence number that it lacks
+    struct replica_announcement announcement;
+};
+// Takes over the socket, answers, and feeds it if it is admitted. False: the socket is closed.
+bool replicas_add(struct replicas *replicas, int fd, const struct replica_request *request);
 
 // True if there is any. Cheap.
 bool replicas_exist(const struct replicas *replicas);
@@ -41,7 +52,7 @@ struct replica_view {
     uint16_t port;
     uint64_t acknowledged; // by a replica that acknowledges; else what it was sent
 };
-// Up to `room` of them; returns how many there are.
+// Up to `room` of those that are fed; returns how many there are.
 size_t replicas_view(struct replicas *replicas, struct replica_view *views, size_t room);
 
 // How many have acknowledged everything up to the sequence number.

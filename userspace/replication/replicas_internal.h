@@ -15,7 +15,9 @@ struct replica {
     struct link link;
     int wake; // an eventfd: somebody waits for an acknowledgement, or the thread shall end
     int patience_ms;
+    struct replica_request request;
     struct replica_announcement address;
+    _Atomic bool is_fed;           // it has been admitted
     _Atomic uint64_t sent;         // the newest sequence number that it was sent
     _Atomic uint64_t acknowledged; // and that it has acknowledged
     _Atomic bool acknowledges;     // it has done so at least once, so it can
@@ -23,7 +25,8 @@ struct replica {
     struct replica *previous, *next; // under the list's lock
 };
 
-// The thread's whole work: returns when the connection has ended, for whatever reason, or shall end.
+// The thread's work once it is admitted: returns when the connection has ended, for whatever reason, or shall
+// end.
 void replica_feed(struct replica *replica);
 
 // Told by the thread: replica->acknowledged has risen.

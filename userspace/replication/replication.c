@@ -43,10 +43,45 @@ static void follow_role(void *context, bool is_replica) {
     }
 }
 
+// True if this node's history leads on from the last write of the replica.
+static bool history_leads_on(struct store *store, struct bytes id, uint64_t last) {
+    struct history history;
+    uint64_t common = 0;
+    char *error = NULL;
+    if (!history_read(store, &history, &error)) {
+        log_error("the history cannot be read: %s", error);
+        free(error);
+        return false;
+    }
+    // Where only a Kvrocks has written, on both sides, all there is are the numbers.
+    if (history.count == 0)
+        return bytes_equal(id, BYTES_LITERAL(PEER_NO_ID));
+    return history_common(&history, store_latest_sequence(store), id, last, &common) && common == last;
+}
+
+// On the thread of the replica that asks. replication_stop() waits for it, so the server is there if it is
+// at the beginning.
+static const char *admit(void *context, const struct replica_request *request) {
+    struct replication *replication = context;
+    struct server *server = atomic_load(&replication->server);
+    struct bytes id = bytes_from_text(request->history);
+    uint64_t next = request->next;
+    const char *error = NULL;
+    if (server == NULL)
+        return PEER_LOADING_ERROR;
+    if (id.length != 0 && (next == 0 || !history_leads_on(server->store, id, next - 1)))
+        error = "ERR wrong replication id of the last log";
+    else if (next == 0 || next > store_latest_sequence(server->store) + 1 ||
+             !log_tail_is_available(server->store, next))
+        error = "ERR sequence out of range, please use fullsync";
+    atomic_fetch_add(error == NULL ? &server->partial_syncs : &server->refused_partial_syncs, 1);
+    return error;
+}
+
 struct replication *replication_open(struct role *role) {
     struct replication *replication = memory_allocate_zeroed(1, sizeof(*replication));
     replication->role = role;
-    replication->replicas = replicas_open();
+    replication->replicas = replicas_open(admit, replication);
     role_on_change(role, follow_role, replication);
     return replication;
 }
@@ -120,41 +155,8 @@ struct follower_view replication_view(struct replication *replication) {
 
 // --- Replicas that ask ---
 
-// True if this node's history leads on from the last write of the replica.
-static bool history_leads_on(struct store *store, struct bytes id, uint64_t last) {
-    struct history history;
-    uint64_t common = 0;
-    char *error = NULL;
-    if (!history_read(store, &history, &error)) {
-        log_error("the history cannot be read: %s", error);
-        free(error);
-        return false;
-    }
-    // Where only a Kvrocks has written, on both sides, all there is are the numbers.
-    if (history.count == 0)
-        return bytes_equal(id, BYTES_LITERAL(PEER_NO_ID));
-    return history_common(&history, store_latest_sequence(store), id, last, &common) && common == last;
-}
-
-const char *replication_admit(struct replication *replication, struct bytes id, uint64_t next) {
-    struct server *server = atomic_load(&replication->server);
-    if (server == NULL)
-        return PEER_LOADING_ERROR;
-    if (id.data != NULL && id.length != HISTORY_ID_LENGTH)
-        return "ERR Wrong replication id length";
-    const char *error = NULL;
-    if (id.data != NULL && (next == 0 || !history_leads_on(server->store, id, next - 1)))
-        error = "ERR wrong replication id of the last log";
-    else if (next == 0 || next > store_latest_sequence(server->store) + 1 ||
-             !log_tail_is_available(server->store, next))
-        error = "ERR sequence out of range, please use fullsync";
-    atomic_fetch_add(error == NULL ? &server->partial_syncs : &server->refused_partial_syncs, 1);
-    return error;
-}
-
-void replication_feed(struct replication *replication, int fd, uint64_t next,
-                      const struct replica_announcement *announcement) {
-    if (!replicas_add(replication->replicas, fd, next, announcement))
+void replication_feed(struct replication *replication, int fd, const struct replica_request *request) {
+    if (!replicas_add(replication->replicas, fd, request))
         log_info("a replica is not fed at the moment");
 }
 

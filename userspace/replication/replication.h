@@ -31,12 +31,8 @@ void replication_tick(struct replication *replication);
 struct replicas *replication_replicas(struct replication *replication);
 struct follower_view replication_view(struct replication *replication);
 
-// A replica asks to be fed from sequence number `next` on, and names its history (NULL data: it does not).
-// NULL: it may; replication_feed() comes next. Otherwise the error, without its leading '-'.
-const char *replication_admit(struct replication *replication, struct bytes id, uint64_t next);
-// Takes over the socket.
-void replication_feed(struct replication *replication, int fd, uint64_t next,
-                      const struct replica_announcement *announcement);
+// A replica asks to be fed. Takes over the socket, and answers from a thread of its own.
+void replication_feed(struct replication *replication, int fd, const struct replica_request *request);
 
 // A replica asks for the list of files of a copy of the whole database, or for some of these files, their
 // names joined by commas. Take over the socket and answer from a thread of their own. `verified`: in the form
