@@ -312,6 +312,10 @@ bench-fence: $(BUILD)/kvfenced $(bpf_objects) $(bench_fence) $(bench_fence_tools
 	@$(bench_fence)
 	@tests/bench/fence/server.sh $(BUILD)/kvfenced $(bench_fence_tools)
 
+.PHONY: bench-replication
+bench-replication: $(BUILD)/kvfenced ## measures how far a replica is behind under load, and full copies against cp over the same link (as root); fails if it is too much
+	@KVFENCED=$(abspath $(BUILD)/kvfenced) tests/bench/bench_replication.sh
+
 ##@ Look
 
 bpf_sources := $(sort $(wildcard bpf/*.bpf.c))
