@@ -25,6 +25,7 @@ enum {
     PATIENCE_MS = IS_SANITIZED ? 5000 : 1500, // of a client, with a node that does not answer
     WAIT_MS = 300,
     PAUSE_MOST_US = IS_SANITIZED ? 60000 : 8000, // between two commands of a client
+    READERS = 4,                                 // every fourth client
     MISSING_SHOWN = 10,
     BATCH = 200
 };
@@ -52,8 +53,9 @@ struct chaos_load {
     pthread_cond_t changed;
     int client_count;
     struct client *clients;
-    int place, port;
-    unsigned aim;   // how often the load has been aimed
+    int master;
+    int ports[CHAOS_NODES];
+    unsigned aim;   // raised when a client may have to do with another node
     unsigned epoch; // raised when what is on the way does not count any more
     int resting;
     bool shall_rest, shall_end;
@@ -83,20 +85,24 @@ static void sleep_us(unsigned microseconds) {
     (void)nanosleep(&time, NULL);
 }
 
-// To whom the load is aimed now. False: there is no connection.
-static bool connect_to_master(struct client *client) {
+static bool only_reads(const struct client *client) {
+    return client->name % READERS == 0;
+}
+
+// To the master of now, or to a reader's own node. False: there is no connection.
+static bool connect_to_node(struct client *client) {
     struct chaos_load *load = client->load;
     const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000, .tv_usec = PATIENCE_MS % 1000 * 1000};
     char address[CHAOS_ADDRESS_SIZE];
     take(load);
-    int place = load->place;
-    int port = load->port;
+    int node = only_reads(client) ? client->name / READERS % CHAOS_NODES : load->master;
+    int port = load->ports[node];
     unsigned aim = load->aim;
     release(load);
     if (client->connection != NULL && client->connected_to == aim && client->connection->err == 0)
         return true;
     disconnect(client);
-    chaos_network_address(place, CHAOS_CLIENTS, address);
+    chaos_network_address(node, CHAOS_CLIENTS, address);
     client->connected_to = aim;
     client->connection = redisConnectWithTimeout(address, port, patience);
     if (client->connection != NULL && client->connection->err == 0 &&
@@ -212,9 +218,11 @@ static void write_numbered(struct client *client) {
 
 // --- The threads ---
 
-static void write_something(struct client *client) {
-    if (!connect_to_master(client))
+static void do_something(struct client *client) {
+    if (!connect_to_node(client))
         sleep_us(20000);
+    else if (only_reads(client))
+        (void)skip_replies(client, chaos_words_append_read(client->connection, &client->seed));
     else if (rand_r(&client->seed) % 3 == 0)
         write_numbered(client);
     else
@@ -238,7 +246,7 @@ static bool rest_if_wanted(struct chaos_load *load) {
 static void *run(void *argument) {
     struct client *client = argument;
     while (rest_if_wanted(client->load))
-        write_something(client);
+        do_something(client);
     disconnect(client);
     return NULL;
 }
@@ -288,10 +296,16 @@ static void keep_replicated(struct client *client) {
     client->count = kept;
 }
 
-void chaos_load_aim(struct chaos_load *load, int place, int port) {
+void chaos_load_know(struct chaos_load *load, int node, int port) {
     take(load);
-    load->place = place;
-    load->port = port;
+    load->ports[node] = port;
+    load->aim++;
+    release(load);
+}
+
+void chaos_load_aim(struct chaos_load *load, int node) {
+    take(load);
+    load->master = node;
     load->aim++;
     load->epoch++;
     for (int i = 0; i < load->client_count; i++)

@@ -18,9 +18,11 @@ struct chaos_load *chaos_load_open(int clients, unsigned seed);
 // Ends the threads.
 void chaos_load_close(struct chaos_load *load);
 
+// Where a node is to be found.
+void chaos_load_know(struct chaos_load *load, int node, int port);
 // The master from now on. What another one answers from here on does not count, and what a failed one alone
 // may have had is forgotten: writes of which no replica is known to have them.
-void chaos_load_aim(struct chaos_load *load, int place, int port);
+void chaos_load_aim(struct chaos_load *load, int node);
 // Writes go on; and all clients have come to rest.
 void chaos_load_go_on(struct chaos_load *load);
 void chaos_load_rest(struct chaos_load *load);

@@ -88,12 +88,19 @@ static const char *const writes[] = {
     "UNLINK e# k# s#",
 };
 
+static const char *const reads[] = {
+    "GET s#",         "MGET a# i# f# t# u#", "STRLEN v#",   "GETRANGE a# 2990 3010",
+    "BITCOUNT z#",    "HGET h# ^",           "HGETALL h#",  "HLEN j#",
+    "LRANGE l# 0 -1", "LINDEX l# 1",         "SCARD e#",    "SMEMBERS d#",
+    "SISMEMBER e# ^", "ZRANGE k# 0 -1",      "ZSCORE w# ^", "TYPE h#",
+    "PTTL s#",        "EXISTS l# e# k#",     "GET n:#:^",   "GET revolt:^",
+};
+
 static unsigned random_below(unsigned *seed, unsigned limit) {
     return (unsigned)rand_r(seed) % limit;
 }
 
-static void append_words(redisContext *connection, unsigned *seed) {
-    const char *format = writes[random_below(seed, sizeof(writes) / sizeof(writes[0]))];
+static void append_words(redisContext *connection, unsigned *seed, const char *format) {
     char words[160];
     size_t length = 0;
     for (; *format != '\0'; format++) {
@@ -105,6 +112,15 @@ static void append_words(redisContext *connection, unsigned *seed) {
     }
     words[length] = '\0';
     (void)redisAppendCommand(connection, words);
+}
+
+static void append_write(redisContext *connection, unsigned *seed) {
+    append_words(connection, seed, writes[random_below(seed, sizeof(writes) / sizeof(writes[0]))]);
+}
+
+int chaos_words_append_read(redisContext *connection, unsigned *seed) {
+    append_words(connection, seed, reads[random_below(seed, sizeof(reads) / sizeof(reads[0]))]);
+    return 1;
 }
 
 static void append_value(redisContext *connection, unsigned *seed, size_t length) {
@@ -121,7 +137,7 @@ static int append_transaction(redisContext *connection, unsigned *seed) {
     int writes_in_it = 2 + (int)random_below(seed, 5);
     (void)redisAppendCommand(connection, "MULTI");
     for (int i = 0; i < writes_in_it; i++)
-        append_words(connection, seed);
+        append_write(connection, seed);
     (void)redisAppendCommand(connection, "EXEC");
     return writes_in_it + 2;
 }
@@ -135,6 +151,6 @@ int chaos_words_append(redisContext *connection, unsigned *seed) {
     else if (choice > 990)
         append_value(connection, seed, 1 + random_below(seed, LARGE));
     else
-        append_words(connection, seed);
+        append_write(connection, seed);
     return 1;
 }

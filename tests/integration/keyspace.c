@@ -64,7 +64,8 @@ static void append_key(redisContext *connection, struct buffer *out, const redis
     redisReply *expiry = ask(connection, "PEXPIRETIME %b", key);
     append_bulk(out, key);
     buffer_append_format(out, " %s %lld", type->str, expiry->integer);
-    append_content(connection, out, key, type->str);
+    if (strcmp(type->str, "none") != 0) // it has expired since it was found
+        append_content(connection, out, key, type->str);
     buffer_append_text(out, "\n");
     freeReplyObject(expiry);
     freeReplyObject(type);
