@@ -25,7 +25,7 @@ struct stream {
     bool is_owed;             // an acknowledgement, at once
     bool has_applied;         // since the last time that the log was flushed
     uint64_t position;        // where the master's data end here: what comes later is not from it
-    bool has_come;            // anything at all
+    bool has_come;            // anything that is understood
     bool has_slept;           // for so long that what comes may be old
     uint64_t acknowledged_us; // when that was done last
     struct buffer waiting;    // an acknowledgement, or the rest of one, that the socket did not take yet
@@ -77,6 +77,7 @@ static bool apply(struct stream *stream, struct bytes batch) {
         changes_will_be_seen(follower->server, batch);
     bool applied = !outdated && store_apply(follower->session, batch, error) == APPLIED;
     if (applied) {
+        stream->has_come = true;
         stream->position = store_latest_sequence(follower->server->store);
         changes_are_seen(follower->server, batch);
     }
@@ -101,10 +102,10 @@ static void note_level(struct stream *stream) {
 
 // One bulk string.
 static bool take(struct stream *stream, struct bytes bulk) {
-    stream->has_come = true;
     bool is_ping = bytes_equal(bulk, BYTES_LITERAL("ping"));
     if (!is_ping && !bytes_equal(bulk, BYTES_LITERAL("_getack")))
         return apply(stream, bulk);
+    stream->has_come = true;
     if (is_ping)
         note_level(stream);
     stream->is_owed = true;

@@ -90,14 +90,17 @@ bool write_batch_next(struct bytes batch, size_t *at, struct write_batch_record 
     return true;
 }
 
-bool write_batch_is_sound(struct bytes batch) {
+bool write_batch_is_sound(struct bytes batch, uint32_t families) {
     struct write_batch_header header;
     struct write_batch_record record;
     if (!write_batch_header(batch, &header))
         return false;
     size_t at = WRITE_BATCH_HEADER_SIZE;
     uint64_t changes = 0;
-    while (write_batch_next(batch, &at, &record))
+    while (write_batch_next(batch, &at, &record)) {
         changes += record.kind != WRITE_BATCH_LOG_DATA;
+        if (record.family >= families)
+            return false;
+    }
     return at == batch.length && changes == header.count;
 }

@@ -35,7 +35,8 @@ struct write_batch_record {
 // length, or at the first record that cannot be read, where it is not.
 bool write_batch_next(struct bytes batch, size_t *at, struct write_batch_record *out);
 
-// True if all records can be read and there are as many changes as the header says.
-bool write_batch_is_sound(struct bytes batch);
+// True if all records can be read, there are as many changes as the header says, and they are all in one of
+// the first `families` column families.
+bool write_batch_is_sound(struct bytes batch, uint32_t families);
 
 #endif
