@@ -30,7 +30,7 @@ enum { WORDS_MAX = 64, WORD_SIZE = 128 };
 
 // What it does when it is told to take the slots over, and what it says when it is told to give them up.
 enum at_take_over { SAY_OK, SAY_NO, HANG_UP, HANG_UP_FOR_GOOD, RUN_OUT_OF_LEASE };
-enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, KNOWS_NOTHING };
+enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, SAYS_HAS_TAKEN_OVER, OWNS, IS_FENCED, KNOWS_NOTHING };
 
 struct destination_double {
     int listener, port;
@@ -92,7 +92,14 @@ static bool take_over(struct destination_double *actor, int fd) {
 
 static bool give_up(struct destination_double *actor, int fd) {
     atomic_fetch_add(&actor->givings, 1);
-    return say(fd, atomic_load(&actor->at_give_up) == GIVE_UP ? "+OK\r\n" : "-ERR no\r\n");
+    static const char *const answers[] = {[GIVE_UP] = "+OK\r\n",
+                                          [HAS_TAKEN_OVER] = "-ERR no\r\n",
+                                          [SAYS_HAS_TAKEN_OVER] =
+                                              "-ERR these slots have been imported already\r\n",
+                                          [OWNS] = "-ERR Can't import slot which belongs to me\r\n",
+                                          [IS_FENCED] = "-READONLY master lease expired: try again\r\n",
+                                          [KNOWS_NOTHING] = "-ERR no\r\n"};
+    return say(fd, answers[atomic_load(&actor->at_give_up)]);
 }
 
 static bool inform(struct destination_double *actor, int fd) {
@@ -246,6 +253,30 @@ static void a_lost_answer_keeps_writes_waiting_until_the_truth_is_known(void **s
     expect_error(play->client, "MOVED " SLOT, "GET {bar}");
 }
 
+// It may have imported something else since, or have been given the slot by a topology.
+static void a_destination_that_says_so_has_taken_over(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, SAYS_HAS_TAKEN_OVER);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+}
+
+static void a_destination_that_owns_the_slot_has_taken_over(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, OWNS);
+    await_state(play, "migrating_state: success\r\n");
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+}
+
+static void a_destination_that_is_fenced_is_asked_again(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, IS_FENCED);
+    server_wait_log(&play->source, "it is not known whether the other node has taken them over");
+    expect_error(play->client, "TRYAGAIN", "SET {bar} 2");
+    atomic_store(&play->destination.at_give_up, SAYS_HAS_TAKEN_OVER);
+    await_state(play, "migrating_state: success\r\n");
+}
+
 static void a_destination_that_gives_up_leaves_the_slot_here(void **state) {
     struct play *play = *state;
     migrate(play, HANG_UP, GIVE_UP);
@@ -320,6 +351,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_destination_that_refuses_gets_nothing),
         CASE(a_lost_answer_keeps_writes_waiting_until_the_truth_is_known),
+        CASE(a_destination_that_says_so_has_taken_over),
+        CASE(a_destination_that_owns_the_slot_has_taken_over),
+        CASE(a_destination_that_is_fenced_is_asked_again),
         CASE(a_destination_that_gives_up_leaves_the_slot_here),
         CASE(a_destination_that_has_forgotten_leaves_the_slot_here),
         CASE(what_is_in_doubt_outlives_a_restart),

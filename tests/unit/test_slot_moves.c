@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // "bar" is in slot 5061, A's; "foo" in 12182, B's.
@@ -265,6 +266,54 @@ static void an_import_that_fails_leaves_keys_to_be_deleted(void **state) {
     assert_true(cluster_next_leftover(fixture->cluster, &leftover));
 }
 
+// While a directory has its temporary file's name, slots.conf cannot be written.
+static void obstruct(const struct cluster_fixture *fixture, bool obstructed) {
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/slots.conf.tmp", fixture->directory);
+    assert_int_equal(obstructed ? mkdir(path, 0700) : rmdir(path), 0);
+}
+
+static void a_take_over_that_cannot_be_saved_has_not_happened(void **state) {
+    struct cluster_fixture *fixture = *state;
+    bool to_be_emptied = false;
+    assert_true(import(fixture, 0, 7, &to_be_emptied));
+    obstruct(fixture, true);
+    assert_false(import(fixture, 1, 7, &to_be_emptied));
+    expect_answer(fixture, "foo", writer, "MOVED");
+    expect_answer(fixture, "foo", (struct asker){.changes = true, .client = 7}, "served");
+    obstruct(fixture, false);
+    assert_true(import(fixture, 1, 7, &to_be_emptied));
+    expect_answer(fixture, "foo", writer, "served");
+}
+
+static void an_import_that_cannot_be_saved_is_in_nobodys_way(void **state) {
+    struct cluster_fixture *fixture = *state;
+    const struct slot_range other = {9000, 9000};
+    bool to_be_emptied = false;
+    obstruct(fixture, true);
+    assert_false(import(fixture, 0, 7, &to_be_emptied));
+    obstruct(fixture, false);
+    assert_true(cluster_import(fixture->cluster, other, 0, 8, &to_be_emptied, error));
+}
+
+static void what_was_imported_is_known_whatever_was_imported_since(void **state) {
+    struct cluster_fixture *fixture = *state;
+    const struct slot_range other = {foo.last + 1, foo.last + 1};
+    bool to_be_emptied = false;
+    assert_true(import(fixture, 0, 7, &to_be_emptied));
+    assert_true(import(fixture, 1, 7, &to_be_emptied));
+    assert_true(cluster_import(fixture->cluster, other, 0, 8, &to_be_emptied, error));
+    assert_false(import(fixture, 2, 9, &to_be_emptied));
+    assert_non_null(strstr(error, CLUSTER_HAS_IMPORTED));
+    assert_true(cluster_import(fixture->cluster, other, 1, 8, &to_be_emptied, error));
+    assert_true(cluster_fixture_reopen(fixture, true)); // saved as one range
+    assert_false(import(fixture, 2, 9, &to_be_emptied));
+    assert_non_null(strstr(error, CLUSTER_HAS_IMPORTED));
+    cluster_fixture_set(fixture, ID_A, ID_A " 127.0.0.1 7001 master - 0-16383\n", 3);
+    assert_false(import(fixture, 2, 9, &to_be_emptied));
+    assert_non_null(strstr(error, CLUSTER_OWNS_IMPORTED));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
 
 int main(void) {
@@ -280,6 +329,9 @@ int main(void) {
         CASE(a_restart_in_the_middle_forwards_or_doubts),
         CASE(an_import_serves_its_link_and_then_everybody),
         CASE(an_import_that_fails_leaves_keys_to_be_deleted),
+        CASE(a_take_over_that_cannot_be_saved_has_not_happened),
+        CASE(an_import_that_cannot_be_saved_is_in_nobodys_way),
+        CASE(what_was_imported_is_known_whatever_was_imported_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

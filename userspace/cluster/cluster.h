@@ -76,6 +76,11 @@ void cluster_migration_end(struct cluster *cluster, bool done);
 
 // --- Slots that come ---
 
+// What a node says that is told to give up an import and has the slots already: until the topology makes them
+// its own, and after it has.
+#define CLUSTER_HAS_IMPORTED  "these slots have been imported already"
+#define CLUSTER_OWNS_IMPORTED "Can't import slot which belongs to me"
+
 // CLUSTER IMPORT, with the role guard held exclusively: 0 begins, 1 takes over, 2 gives up.
 // *is_to_be_emptied: the caller deletes the slots' keys in the same hold.
 bool cluster_import(struct cluster *cluster, struct slot_range slots, int64_t state, uint64_t client,

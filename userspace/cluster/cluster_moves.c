@@ -299,12 +299,23 @@ static bool take_over(struct slot_moves *moves, struct slot_range slots, uint64_
     return true;
 }
 
+// Whether slots have been imported is in their states: of imports only the newest is remembered.
+static bool have_all_state(const struct slot_moves *moves, struct slot_range slots, enum slot_state state) {
+    for (unsigned slot = slots.first; slot <= slots.last; slot++) {
+        if (moves->states[slot] != state)
+            return false;
+    }
+    return true;
+}
+
 static bool give_up(struct slot_moves *moves, struct slot_range slots, bool *is_to_be_emptied,
                     char error[CLUSTER_ERROR_SIZE]) {
+    if (have_all_state(moves, slots, SLOT_IMPORTED))
+        return cluster_refuse(error, CLUSTER_HAS_IMPORTED);
     if (moves->import == IMPORT_NONE || !same_range(moves->importing, slots))
         return refuse_import(error, "mismatch slot, importing slot(s)", moves, slots);
     if (moves->import == IMPORT_DONE)
-        return cluster_refuse(error, "these slots have been imported already");
+        return cluster_refuse(error, "the import of these slots has ended");
     *is_to_be_emptied = moves->import == IMPORT_RUNNING;
     moves->import = IMPORT_FAILED;
     if (*is_to_be_emptied)
@@ -319,7 +330,7 @@ static bool import(struct cluster *cluster, struct slot_range slots, int64_t sta
         return cluster_refuse(error, "Slave can't import slot");
     for (unsigned slot = slots.first; slot <= slots.last; slot++) {
         if (is_mine(cluster, slot))
-            return cluster_refuse(error, "Can't import slot which belongs to me");
+            return cluster_refuse(error, CLUSTER_OWNS_IMPORTED);
     }
     *is_to_be_emptied = state == IMPORT_BEGIN;
     switch (state) {
@@ -334,13 +345,33 @@ static bool import(struct cluster *cluster, struct slot_range slots, int64_t sta
     }
 }
 
+// What could not be saved has not happened. The other node is told so, and keeps the slots.
+static void undo_import(struct cluster *cluster, struct slot_range slots, int64_t state) {
+    struct slot_moves *moves = &cluster->moves;
+    char error[CLUSTER_ERROR_SIZE];
+    cluster_lock(&cluster->lock);
+    if (state == IMPORT_TAKE_OVER) {
+        moves->import = IMPORT_RUNNING;
+        slot_moves_mark(moves, slots, SLOT_STILL);
+    } else if (state == IMPORT_BEGIN) {
+        moves->import = IMPORT_FAILED;
+        slot_moves_mark(moves, slots, SLOT_LEFTOVER);
+    }
+    cluster_show_slots(cluster);
+    cluster_unlock(&cluster->lock);
+    (void)cluster_moves_save(cluster, error); // the file may have been replaced and only not been synced
+}
+
 bool cluster_import(struct cluster *cluster, struct slot_range slots, int64_t state, uint64_t client,
                     bool *is_to_be_emptied, char error[CLUSTER_ERROR_SIZE]) {
     cluster_lock(&cluster->lock);
     bool done = import(cluster, slots, state, client, is_to_be_emptied, error);
     cluster_show_slots(cluster);
     cluster_unlock(&cluster->lock);
-    return done && cluster_moves_save(cluster, error);
+    bool saved = done && cluster_moves_save(cluster, error);
+    if (done && !saved)
+        undo_import(cluster, slots, state);
+    return saved;
 }
 
 bool cluster_import_link_ended(struct cluster *cluster, uint64_t client) {

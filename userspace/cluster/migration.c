@@ -362,29 +362,47 @@ static bool has_imported(const struct migration *migration, struct bytes info) {
     return has;
 }
 
+// It did not own the slots when their migration began.
+static bool says_has_them(const char *refusal) {
+    return strstr(refusal, CLUSTER_HAS_IMPORTED) != NULL || strstr(refusal, CLUSTER_OWNS_IMPORTED) != NULL;
+}
+
+// Whether it is about slots at all: a node without a lease, or that is loading, says nothing of them.
+static bool tells_of_slots(const char *refusal) {
+    return strstr(refusal, "replied: ERR ") != NULL || strstr(refusal, "replied: CLUSTERDOWN ") != NULL;
+}
+
+// It has not said that it has the slots, nor that it has given them up.
+static void ask_for_import(struct migration *migration, struct destination *destination,
+                           const struct move_target *target) {
+    char error[DESTINATION_ERROR_SIZE] = "";
+    struct buffer info = {0};
+    destination_add_text(destination, "CLUSTER");
+    destination_add_text(destination, "INFO");
+    destination_end(destination);
+    enum destination_result answer = destination_flush(destination, &info, error);
+    if (answer == DESTINATION_LOST || (answer == DESTINATION_REFUSED && !tells_of_slots(error)))
+        note_doubt(migration, error);
+    else if (has_imported(migration, buffer_bytes(&info)))
+        end_as_done(migration, target);
+    else
+        end_as_failed(migration, "the other node knows nothing of them");
+    buffer_release(&info);
+}
+
 // It is told to give up, which it does unless it has taken the slots over; then it says so.
 static void ask(struct migration *migration, struct destination *destination,
                 const struct move_target *target) {
     char error[DESTINATION_ERROR_SIZE] = "";
-    struct buffer info = {0};
     enum destination_result result = tell_import(migration, destination, IMPORT_FAILS, error);
-    if (result == DESTINATION_REFUSED) {
-        destination_add_text(destination, "CLUSTER");
-        destination_add_text(destination, "INFO");
-        destination_end(destination);
-        enum destination_result answer = destination_flush(destination, &info, error);
-        if (answer == DESTINATION_LOST)
-            note_doubt(migration, error);
-        else if (has_imported(migration, buffer_bytes(&info)))
-            end_as_done(migration, target);
-        else
-            end_as_failed(migration, "the other node knows nothing of them");
-    } else if (result == DESTINATION_TOOK_ALL) {
+    if (result == DESTINATION_TOOK_ALL)
         end_as_failed(migration, "the other node has given them up");
-    } else {
+    else if (result == DESTINATION_LOST || !tells_of_slots(error))
         note_doubt(migration, error);
-    }
-    buffer_release(&info);
+    else if (says_has_them(error))
+        end_as_done(migration, target);
+    else
+        ask_for_import(migration, destination, target);
 }
 
 static void settle_doubt(struct migration *migration, const struct cluster_migration *job) {
