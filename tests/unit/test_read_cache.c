@@ -281,6 +281,22 @@ static void a_key_that_changes_comes_back_into_its_own_room(void **state) {
     read_changes_release(&changes);
 }
 
+static void what_was_filled_counts_as_used(void **state) {
+    (void)state;
+    enum { KILOBYTES = 64 };
+    struct read_cache *cache = read_cache_open(KILOBYTES << 10);
+    char name[24];
+    assert_int_equal(read_cache_usage(NULL), 0);
+    assert_int_equal(read_cache_usage(cache), 0);
+    read_through(cache, key, old);
+    read_through(cache, key, old);
+    assert_int_equal(read_cache_usage(cache), 1 << 10);
+    for (int i = 0; i < KILOBYTES * 20; i++)
+        read_through(cache, numbered_key(name, i), old);
+    assert_int_equal(read_cache_usage(cache), KILOBYTES << 10);
+    read_cache_close(cache);
+}
+
 static void a_big_cache_holds_about_ten_small_entries_in_a_kilobyte(void **state) {
     (void)state;
     enum { KILOBYTES = 256, KEYS = KILOBYTES * 6 };
@@ -428,6 +444,7 @@ int main(void) {
         TEST(one_pass_over_many_keys_leaves_most_of_what_was_there),
         TEST(what_is_read_again_and_again_gets_into_a_full_set),
         TEST(a_key_that_changes_comes_back_into_its_own_room),
+        cmocka_unit_test(what_was_filled_counts_as_used),
         cmocka_unit_test(a_big_cache_holds_about_ten_small_entries_in_a_kilobyte),
         cmocka_unit_test(nobody_reads_less_than_somebody_has_read_already),
     };

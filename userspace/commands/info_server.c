@@ -79,7 +79,9 @@ static void write_amount(struct buffer *out, const char *name, uint64_t bytes) {
 
 void info_write_memory(struct server *server, struct buffer *out) {
     struct memory_use use = memory_use_now();
-    write_amount(out, "used_memory", use.allocated); // first: redis-cli --stat takes the first such name
+    uint64_t cache = store_read_cache_usage(server->store);
+    uint64_t used = use.allocated + cache;
+    write_amount(out, "used_memory", used); // first: redis-cli --stat takes the first such name
     write_amount(out, "used_memory_rss", use.resident);
     write_amount(out, "used_memory_lua", 0);
     info_number(out, "used_memory_startup", server->started_memory);
@@ -87,7 +89,8 @@ void info_write_memory(struct server *server, struct buffer *out) {
     write_amount(out, "total_system_memory", use.system);
     write_amount(out, "maxmemory", 0);
     info_text(out, "maxmemory_policy", "noeviction");
-    double fragmentation = use.allocated == 0 ? 0 : (double)use.resident / (double)use.allocated;
+    write_amount(out, "read_cache_usage", cache);
+    double fragmentation = used == 0 ? 0 : (double)use.resident / (double)used;
     buffer_append_format(out, "mem_fragmentation_ratio:%.2f\r\n", fragmentation);
     buffer_append_text(out, "mem_allocator:");
     memory_use_allocator(out);

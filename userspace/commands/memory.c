@@ -132,12 +132,14 @@ void command_memory_stats(struct command_context *context) {
     struct reply *reply = context->reply;
     struct store *store = context->server->store;
     struct memory_use use = memory_use_now();
-    reply_map(reply, 13);
+    uint64_t cache = store_read_cache_usage(store);
+    reply_map(reply, 14);
     reply_amount(reply, "peak.allocated", use.peak);
-    reply_amount(reply, "total.allocated", use.allocated);
+    reply_amount(reply, "total.allocated", use.allocated + cache);
     reply_amount(reply, "startup.allocated", context->server->started_memory);
     reply_amount(reply, "clients.normal", client_memory(context->server));
     reply_amount(reply, "keys.count", store_property(store, FAMILY_METADATA, "rocksdb.estimate-num-keys"));
+    reply_amount(reply, "read-cache", cache);
     reply_amount(reply, "rocksdb.block-cache", store_block_cache_usage(store));
     reply_amount(reply, "rocksdb.memtables", sum_property(store, "rocksdb.cur-size-all-mem-tables"));
     reply_amount(reply, "rocksdb.table-readers", sum_property(store, "rocksdb.estimate-table-readers-mem"));
@@ -147,7 +149,7 @@ void command_memory_stats(struct command_context *context) {
     reply_bulk_text(reply, "allocator-fragmentation.ratio");
     reply_double(reply, ratio(use.active, use.allocated));
     reply_bulk_text(reply, "fragmentation");
-    reply_double(reply, ratio(use.resident, use.allocated));
+    reply_double(reply, ratio(use.resident, use.allocated + cache));
 }
 
 // --- DOCTOR ---

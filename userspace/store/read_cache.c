@@ -12,10 +12,12 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     CACHE_LINE = 64,
     AREA_SIZE = 15 * CACHE_LINE,
+    SIZE_OF_BOTH = CACHE_LINE + AREA_SIZE,
     WAYS = 10,
     UNIT = 8, // places and sizes in the area are counted in these
     AREA_UNITS = AREA_SIZE / UNIT,
@@ -51,6 +53,7 @@ struct set {
     uint8_t next_way;
     uint8_t next_unit;
     uint8_t turned_away;
+    bool is_used; // has held an entry
     struct way ways[WAYS];
 };
 _Static_assert(sizeof(struct set) == CACHE_LINE, "a set is one cache line");
@@ -64,26 +67,31 @@ _Static_assert(READ_CACHE_ENTRY_MAX + sizeof(struct entry_header) <= AREA_SIZE /
 struct read_cache {
     struct key_hash hash;
     struct set *sets;
-    char *areas;
-    void *memory; // of both
+    char *areas; // behind the sets
     uint64_t set_count;
-    alignas(CACHE_LINE) _Atomic uint64_t state; // of changes of everything
+    alignas(CACHE_LINE) _Atomic uint64_t used_sets; // that have ever held an entry
+    alignas(CACHE_LINE) _Atomic uint64_t state;     // of changes of everything
 };
+
+static size_t memory_size(const struct read_cache *cache) {
+    return cache->set_count * SIZE_OF_BOTH;
+}
 
 struct read_cache *read_cache_open(size_t bytes) {
     struct read_cache *cache = aligned_alloc(alignof(struct read_cache), sizeof(*cache));
     if (cache == NULL)
         return NULL;
-    *cache = (struct read_cache){.hash = key_hash_new(), .set_count = bytes / (CACHE_LINE + AREA_SIZE)};
+    *cache = (struct read_cache){.hash = key_hash_new(), .set_count = bytes / SIZE_OF_BOTH};
     cache->set_count += cache->set_count == 0;
-    // Zeros: no state is taken for a change, and no way for an entry.
-    cache->memory = memory_try_allocate_zeroed(cache->set_count * (CACHE_LINE + AREA_SIZE) + CACHE_LINE);
-    if (cache->memory == NULL) {
+    // Zeros: no state is taken for a change, and no way for an entry. Not from the allocator, which would
+    // count it all as in use from the beginning.
+    void *memory = mmap(NULL, memory_size(cache), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
         free(cache);
         return NULL;
     }
-    size_t beyond = (uintptr_t)cache->memory % CACHE_LINE;
-    cache->sets = (struct set *)(void *)((char *)cache->memory + (CACHE_LINE - beyond) % CACHE_LINE);
+    cache->sets = memory;
     cache->areas = (char *)(cache->sets + cache->set_count);
     return cache;
 }
@@ -91,8 +99,14 @@ struct read_cache *read_cache_open(size_t bytes) {
 void read_cache_close(struct read_cache *cache) {
     if (cache == NULL)
         return;
-    free(cache->memory);
+    (void)munmap(cache->sets, memory_size(cache));
     free(cache);
+}
+
+uint64_t read_cache_usage(const struct read_cache *cache) {
+    if (cache == NULL)
+        return 0;
+    return atomic_load_explicit(&cache->used_sets, memory_order_relaxed) * SIZE_OF_BOTH;
 }
 
 // The hash's upper half chooses the set, its end the tag, which is never 0.
@@ -251,11 +265,14 @@ size_t read_cache_find(struct read_cache *cache, struct bytes key, char out[READ
     return entry.length;
 }
 
-static void put_if_missing(const struct read_cache *cache, struct set *set, const struct read_ticket *ticket,
+static void put_if_missing(struct read_cache *cache, struct set *set, const struct read_ticket *ticket,
                            struct bytes key, struct bytes entry) {
     struct bytes present;
     if (set->cache_state != ticket->cache_state)
         empty(set, ticket->cache_state);
+    if (!set->is_used)
+        (void)atomic_fetch_add_explicit(&cache->used_sets, 1, memory_order_relaxed);
+    set->is_used = true;
     if (!find_entry(cache, set, tag_of(ticket->hash), key, &present))
         put_entry(cache, set, tag_of(ticket->hash), key, entry);
 }

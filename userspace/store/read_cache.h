@@ -46,6 +46,8 @@ struct read_cache;
 // Of at most so many bytes, which are taken from the system as they fill. NULL if there is no memory.
 struct read_cache *read_cache_open(size_t bytes);
 void read_cache_close(struct read_cache *cache);
+// How many bytes are in use, or have been and can be again.
+uint64_t read_cache_usage(const struct read_cache *cache);
 
 // --- Reading ---
 

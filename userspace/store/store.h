@@ -124,6 +124,7 @@ uint64_t store_property(const struct store *store, enum column_family family, co
 char *store_property_text(const struct store *store, enum column_family family, const char *name);
 uint64_t store_block_cache_usage(const struct store *store);
 uint64_t store_block_cache_pinned_usage(const struct store *store);
+uint64_t store_read_cache_usage(const struct store *store); // not counted by the allocator
 
 // Changes a rocksdb.* option of the running database: see store_options_change().
 char *store_change_option(struct store *store, const char *name, const char *value);

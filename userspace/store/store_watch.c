@@ -125,6 +125,10 @@ uint64_t store_block_cache_pinned_usage(const struct store *store) {
     return rocksdb_cache_get_pinned_usage(store->options.metadata_cache);
 }
 
+uint64_t store_read_cache_usage(const struct store *store) {
+    return read_cache_usage(store->read_cache);
+}
+
 char *store_change_option(struct store *store, const char *name, const char *value) {
     char *reason = store_options_change(&store->options, store->database, store->families, name, value);
     store_remove_unfinished_options(store);
