@@ -9,6 +9,7 @@
 #include "commands/node.h"
 #include "replication/peer.h"
 #include "replication/replication.h"
+#include "replication/snapshots.h"
 #include "server/client.h"
 #include "server/server.h"
 
@@ -78,7 +79,8 @@ void command_replconf(struct command_context *context) {
 struct inheritance {
     struct replication *replication;
     struct replica_request request;
-    char *names; // of files; NULL: none are wanted
+    char *names;     // of files; NULL: none are wanted
+    uint64_t number; // of the copy that has them; 0: not said
     bool verified;
 };
 
@@ -151,9 +153,11 @@ static void send_list(void *context, int fd) {
 
 static void send_files(void *context, int fd) {
     struct inheritance *inheritance = context;
+    const struct snapshot_request request = {.names = bytes_from_text(inheritance->names),
+                                             .verified = inheritance->verified,
+                                             .number = inheritance->number};
     if (fd >= 0)
-        replication_send_files(inheritance->replication, fd, bytes_from_text(inheritance->names),
-                               inheritance->verified);
+        replication_send_files(inheritance->replication, fd, &request);
     free(inheritance->names);
     free(inheritance);
 }
@@ -164,7 +168,7 @@ static bool begin_sending(struct command_context *context, size_t count, struct 
     inheritance->verified = argument_is(context, count, "verified");
     if (inheritance->replication == NULL)
         return false;
-    if (context->count == count + inheritance->verified)
+    if (context->count == count + inheritance->verified + (inheritance->number != 0))
         return true;
     reply_arity_error(context);
     return false;
@@ -176,9 +180,14 @@ void command_fetch_meta(struct command_context *context) {
         client_hand_over(context->client, send_list, memory_copy(&inheritance, sizeof(inheritance)));
 }
 
+// _fetch_file names [verified [number]]
 void command_fetch_file(struct command_context *context) {
     struct inheritance inheritance = {0};
     struct bytes names = context->arguments[1];
+    if (context->count == 4 && !number_read_unsigned(context->arguments[3], &inheritance.number)) {
+        reply_error(context->reply, "ERR the number of the copy is not an integer");
+        return;
+    }
     if (!begin_sending(context, 2, &inheritance))
         return;
     inheritance.names = memory_allocate(names.length + 1);

@@ -35,6 +35,7 @@ struct copy {
     char *directory;      // sync_checkpoint
     char *source_path;    // the file that names the database whose files are in it
     bool verified;        // the master tells sizes and checksums
+    char number[24];      // and the number of the copy that it has listed; empty: it does not
     struct buffer list;   // of names, as it came
     struct buffer wanted; // names that are still to be fetched, joined by commas
     uint64_t fetched_bytes;
@@ -89,8 +90,8 @@ static bool ask_for_list(struct copy *copy) {
     return true;
 }
 
-// Takes the database's identity off the front of the list. It is empty if the files cannot be told apart from
-// those of another database.
+// Takes the database's identity and the copy's number off the front of the list. It is empty if the files
+// cannot be told apart from those of another database.
 static struct bytes take_identity(struct copy *copy, struct bytes *list) {
     *list = buffer_bytes(&copy->list);
     if (!copy->verified)
@@ -101,6 +102,11 @@ static struct bytes take_identity(struct copy *copy, struct bytes *list) {
     struct bytes identity = {list->data, (size_t)(blank - list->data)};
     list->length -= identity.length + 1;
     list->data = blank + 1;
+    const char *colon = memchr(identity.data, ':', identity.length);
+    if (colon != NULL) {
+        (void)snprintf(copy->number, sizeof(copy->number), "%.*s", (int)(blank - colon - 1), colon + 1);
+        identity.length = (size_t)(colon - identity.data);
+    }
     return bytes_equal(identity, BYTES_LITERAL("?")) ? (struct bytes){.data = "", .length = 0} : identity;
 }
 
@@ -283,9 +289,11 @@ static bool fetch_file(struct copy *copy, struct bytes name) {
 
 static bool fetch_wanted(struct copy *copy) {
     struct bytes list = buffer_bytes(&copy->wanted);
-    const struct bytes words[] = {BYTES_LITERAL("_fetch_file"), list, BYTES_LITERAL("verified")};
+    const struct bytes words[] = {BYTES_LITERAL("_fetch_file"), list, BYTES_LITERAL("verified"),
+                                  bytes_from_text(copy->number)};
+    size_t count = !copy->verified ? 2 : copy->number[0] == '\0' ? 3 : 4;
     struct bytes name;
-    if (list.length != 0 && !link_send_command(&copy->follower->link, words, copy->verified ? 3 : 2))
+    if (list.length != 0 && !link_send_command(&copy->follower->link, words, count))
         return false;
     while (data_files_next_name(&list, &name)) {
         if (!fetch_file(copy, name))

@@ -170,9 +170,9 @@ void replication_send_list(struct replication *replication, int fd, bool verifie
     snapshots_send_list(replication->snapshots, fd, verified);
 }
 
-void replication_send_files(struct replication *replication, int fd, struct bytes names, bool verified) {
+void replication_send_files(struct replication *replication, int fd, const struct snapshot_request *request) {
     if (atomic_load(&replication->server) == NULL)
         (void)close(fd);
     else
-        snapshots_send_files(replication->snapshots, fd, names, verified);
+        snapshots_send_files(replication->snapshots, fd, request);
 }

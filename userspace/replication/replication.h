@@ -13,6 +13,7 @@
 struct bytes;
 struct replication;
 struct server;
+struct snapshot_request; // replication/snapshots.h
 
 // The role is borrowed, and told to tell its changes here.
 struct replication *replication_open(struct role *role);
@@ -34,10 +35,10 @@ struct follower_view replication_view(struct replication *replication);
 // A replica asks to be fed. Takes over the socket, and answers from a thread of its own.
 void replication_feed(struct replication *replication, int fd, const struct replica_request *request);
 
-// A replica asks for the list of files of a copy of the whole database, or for some of these files, their
-// names joined by commas. Take over the socket and answer from a thread of their own. `verified`: in the form
-// that has sizes and checksums, which only a kvfence asks for.
+// A replica asks for the list of files of a copy of the whole database, or for some of these files. Take over
+// the socket and answer from a thread of their own. `verified`: in the form that has sizes and checksums,
+// which only a kvfence asks for.
 void replication_send_list(struct replication *replication, int fd, bool verified);
-void replication_send_files(struct replication *replication, int fd, struct bytes names, bool verified);
+void replication_send_files(struct replication *replication, int fd, const struct snapshot_request *request);
 
 #endif

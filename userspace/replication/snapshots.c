@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Making, giving away and deleting the copy. Uses: base, store, server/config, replication/{data_files,link}.
+// Giving copies away. Uses: base, store, server/config, replication/{copies,data_files,link}.
 #include "replication/snapshots.h"
 
 #include "base/assert.h"
@@ -8,11 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "replication/copies.h"
 #include "replication/data_files.h"
 #include "replication/link.h"
 #include "replication/peer.h"
 #include "server/config.h"
-#include "store/log_tail.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -26,20 +26,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 << 10, UNUSED_US = 30 * 1000000, YOUNG_US = 600 * 1000000 };
+enum { CHUNK = 256 << 10 };
 
 struct snapshots {
     const struct config *config;
-    char *directory;
-    pthread_mutex_t lock;
+    struct copies *copies;
+    pthread_mutex_t lock;   // held for moments only: workers wait for it
     pthread_cond_t changed; // of `users`
     int wake;               // an eventfd, readable once all shall end
     struct store *store;    // NULL: nothing is given
     int patience_ms;
-    size_t users; // connections
-    bool exists;
-    uint64_t sequence; // of the copy, at most
-    uint64_t made_us, used_us;
+    size_t users;        // connections
     uint64_t allowed_us; // by max-replication-mb: when the next bytes may leave
 };
 
@@ -48,7 +45,8 @@ struct transfer {
     struct snapshots *snapshots;
     struct link link;
     bool verified;
-    char *names; // NULL: the list is asked for
+    char *names;     // NULL: the list is asked for
+    uint64_t number; // of the copy that has them; 0: not said
 };
 
 static void take(struct snapshots *snapshots) {
@@ -65,7 +63,8 @@ struct snapshots *snapshots_open(const struct config *config) {
     snapshots->config = config;
     config_text(config, CONFIG_DIR, &path);
     buffer_append_format(&path, "/checkpoint%c", '\0');
-    snapshots->directory = path.data;
+    snapshots->copies = copies_open(path.data);
+    buffer_release(&path);
     snapshots->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     always_assert(pthread_mutex_init(&snapshots->lock, NULL) == 0 &&
                       pthread_cond_init(&snapshots->changed, NULL) == 0,
@@ -80,48 +79,15 @@ void snapshots_close(struct snapshots *snapshots) {
         (void)close(snapshots->wake);
     (void)pthread_cond_destroy(&snapshots->changed);
     (void)pthread_mutex_destroy(&snapshots->lock);
-    free(snapshots->directory);
+    copies_close(snapshots->copies);
     free(snapshots);
-}
-
-// --- The copy, with the lock held ---
-
-static void delete_copy(struct snapshots *snapshots) {
-    snapshots->exists = false;
-    if (!data_files_remove(snapshots->directory))
-        log_warning("the copy in '%s' could not be deleted: %s", snapshots->directory, strerror(errno));
-}
-
-// One that is too old would make its receiver need log that is gone when it has it.
-static bool is_useful(const struct snapshots *snapshots) {
-    return snapshots->exists && clock_duration_us() - snapshots->made_us < YOUNG_US &&
-           log_tail_is_available(snapshots->store, snapshots->sequence + 1);
-}
-
-static bool make_copy(struct snapshots *snapshots) {
-    delete_copy(snapshots);
-    uint64_t started_us = clock_duration_us();
-    // What is written while it is made may be in it or not; the log has it for certain.
-    uint64_t sequence = store_latest_sequence(snapshots->store);
-    char *error = store_checkpoint(snapshots->store, snapshots->directory);
-    if (error != NULL) {
-        log_error("no copy of the database could be made in '%s': %s", snapshots->directory, error);
-        free(error);
-        return false;
-    }
-    snapshots->exists = true;
-    snapshots->sequence = sequence;
-    snapshots->made_us = clock_duration_us();
-    log_info("a copy of the database at sequence number %" PRIu64 " was made for replicas in %" PRIu64 " ms",
-             sequence, (snapshots->made_us - started_us) / 1000);
-    return true;
 }
 
 void snapshots_start(struct snapshots *snapshots, struct store *store, int patience_ms) {
     uint64_t count = 0;
+    copies_delete(snapshots->copies); // an earlier process may have left some
     take(snapshots);
     (void)!read(snapshots->wake, &count, sizeof(count));
-    delete_copy(snapshots); // an earlier process may have left one
     snapshots->store = store;
     snapshots->patience_ms = patience_ms;
     release(snapshots);
@@ -135,18 +101,13 @@ void snapshots_stop(struct snapshots *snapshots) {
     (void)!write(snapshots->wake, &one, sizeof(one));
     while (snapshots->users != 0)
         pthread_cond_wait(&snapshots->changed, &snapshots->lock);
-    if (was_started)
-        delete_copy(snapshots);
     release(snapshots);
+    if (was_started)
+        copies_delete(snapshots->copies);
 }
 
-// Does not wait for a copy that is being made: the caller has other things to do.
 void snapshots_tick(struct snapshots *snapshots) {
-    if (pthread_mutex_trylock(&snapshots->lock) != 0)
-        return;
-    if (snapshots->exists && snapshots->users == 0 && clock_duration_us() - snapshots->used_us > UNUSED_US)
-        delete_copy(snapshots);
-    release(snapshots);
+    copies_tick(snapshots->copies);
 }
 
 // --- The list ---
@@ -154,41 +115,50 @@ void snapshots_tick(struct snapshots *snapshots) {
 struct listing {
     const char *directory;
     bool verified;
-    struct buffer text;
+    struct buffer *text;
 };
 
 static void list_file(void *context, struct bytes name) {
-    struct listing *listing = context;
-    if (listing->text.length != 0 && listing->text.data[listing->text.length - 1] != ' ')
-        buffer_append_text(&listing->text, ",");
-    buffer_append(&listing->text, name);
+    const struct listing *listing = context;
+    struct buffer *text = listing->text;
+    if (text->length != 0 && text->data[text->length - 1] != ' ')
+        buffer_append_text(text, ",");
+    buffer_append(text, name);
     if (listing->verified)
-        buffer_append_format(&listing->text, ":%" PRId64, data_file_size(listing->directory, name));
+        buffer_append_format(text, ":%" PRId64, data_file_size(listing->directory, name));
+}
+
+static void append_identity(struct store *store, const struct copy *copy, struct buffer *text) {
+    char *identity = store_identity(store);
+    buffer_append_format(text, "%s:%" PRIu64 " ", identity[0] == '\0' ? "?" : identity, copy_number(copy));
+    free(identity);
 }
 
 // Makes the copy if there is none that is useful. False: there is none.
-static bool list_files(struct snapshots *snapshots, struct listing *listing) {
+static bool list_files(struct snapshots *snapshots, bool verified, struct buffer *text) {
     take(snapshots);
-    bool listed = snapshots->store != NULL && (is_useful(snapshots) || make_copy(snapshots));
-    if (listed && listing->verified) {
-        char *identity = store_identity(snapshots->store);
-        buffer_append_format(&listing->text, "%s ", identity[0] == '\0' ? "?" : identity);
-        free(identity);
-    }
-    listed = listed && data_files_each(snapshots->directory, list_file, listing);
+    struct store *store = snapshots->store; // is there for as long as this connection
     release(snapshots);
+    struct copy *copy = store == NULL ? NULL : copies_make(snapshots->copies, store, !verified);
+    if (copy == NULL)
+        return false;
+    if (verified)
+        append_identity(store, copy, text);
+    struct listing listing = {.directory = copy_directory(copy), .verified = verified, .text = text};
+    bool listed = data_files_each(listing.directory, list_file, &listing);
+    copies_give_back(snapshots->copies, copy);
     return listed;
 }
 
 static void send_list(struct transfer *transfer) {
-    struct listing listing = {.directory = transfer->snapshots->directory, .verified = transfer->verified};
-    if (list_files(transfer->snapshots, &listing)) {
-        buffer_append_text(&listing.text, "\r\n");
-        (void)link_send(&transfer->link, buffer_bytes(&listing.text));
+    struct buffer text = {0};
+    if (list_files(transfer->snapshots, transfer->verified, &text)) {
+        buffer_append_text(&text, "\r\n");
+        (void)link_send(&transfer->link, buffer_bytes(&text));
     } else {
         (void)link_send(&transfer->link, BYTES_LITERAL("-can't create db checkpoint\r\n"));
     }
-    buffer_release(&listing.text);
+    buffer_release(&text);
 }
 
 // --- The files ---
@@ -225,8 +195,7 @@ static bool send_bytes(struct transfer *transfer, int file, int64_t size, uint32
     return sent;
 }
 
-static bool send_file(struct transfer *transfer, struct bytes name) {
-    const char *directory = transfer->snapshots->directory;
+static bool send_file(struct transfer *transfer, const char *directory, struct bytes name) {
     int64_t size = data_file_name_is_sound(name) ? data_file_size(directory, name) : -1;
     int file = size < 0 ? -1 : data_file_open(directory, name, O_RDONLY);
     char line[32];
@@ -242,16 +211,27 @@ static bool send_file(struct transfer *transfer, struct bytes name) {
     return sent && (!transfer->verified || link_send(&transfer->link, bytes_from_text(line)));
 }
 
-static void send_files(struct transfer *transfer) {
+static void send_each(struct transfer *transfer, const char *directory) {
     struct bytes list = bytes_from_text(transfer->names);
     struct bytes name;
     while (data_files_next_name(&list, &name)) {
-        if (!send_file(transfer, name)) {
+        if (!send_file(transfer, directory, name)) {
             log_warning("the file '%.*s' could not be sent to a replica: %s", bytes_shown_length(name),
                         name.data, transfer->link.error);
             return;
         }
     }
+}
+
+static void send_files(struct transfer *transfer) {
+    struct copies *copies = transfer->snapshots->copies;
+    struct copy *copy = copies_take(copies, transfer->number);
+    if (copy == NULL) {
+        (void)link_send(&transfer->link, BYTES_LITERAL("-ERR no such copy\r\n"));
+        return;
+    }
+    send_each(transfer, copy_directory(copy));
+    copies_give_back(copies, copy);
 }
 
 // --- Threads ---
@@ -269,7 +249,6 @@ static void *run(void *argument) {
     free(transfer);
     take(snapshots);
     snapshots->users--;
-    snapshots->used_us = clock_duration_us();
     pthread_cond_broadcast(&snapshots->changed);
     release(snapshots);
     return NULL;
@@ -289,9 +268,9 @@ static bool start_thread(struct snapshots *snapshots, struct transfer *transfer)
     return started;
 }
 
-static void start_transfer(struct snapshots *snapshots, int fd, char *names, bool verified) {
-    struct transfer *transfer = memory_allocate_zeroed(1, sizeof(*transfer));
-    *transfer = (struct transfer){.snapshots = snapshots, .verified = verified, .names = names};
+static void start_transfer(struct snapshots *snapshots, int fd, const struct transfer *model) {
+    struct transfer *transfer = memory_copy(model, sizeof(*model));
+    transfer->snapshots = snapshots;
     transfer->link = (struct link){.fd = -1, .wake = snapshots->wake};
     link_adopt(&transfer->link, fd);
     take(snapshots);
@@ -302,18 +281,21 @@ static void start_transfer(struct snapshots *snapshots, int fd, char *names, boo
         return;
     (void)link_send_some(&transfer->link, BYTES_LITERAL("-" PEER_LOADING_ERROR "\r\n"));
     link_close(&transfer->link);
-    free(names);
+    free(transfer->names);
     free(transfer);
 }
 
 void snapshots_send_list(struct snapshots *snapshots, int fd, bool verified) {
-    start_transfer(snapshots, fd, NULL, verified);
+    start_transfer(snapshots, fd, &(struct transfer){.verified = verified});
 }
 
-void snapshots_send_files(struct snapshots *snapshots, int fd, struct bytes names, bool verified) {
+void snapshots_send_files(struct snapshots *snapshots, int fd, const struct snapshot_request *request) {
+    struct bytes names = request->names;
     char *copy = memory_allocate(names.length + 1);
     if (names.length != 0)
         memcpy(copy, names.data, names.length);
     copy[names.length] = '\0';
-    start_transfer(snapshots, fd, copy, verified);
+    start_transfer(
+        snapshots, fd,
+        &(struct transfer){.verified = request->verified, .names = copy, .number = request->number});
 }
