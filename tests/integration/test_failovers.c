@@ -27,6 +27,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define DISCARDED "sequence numbers that the master does not have"
+
 enum {
     CONTROLLER = 0, // the places; nodes live in 1 and 2
     CLIENTS = 3,
@@ -61,7 +63,9 @@ struct drill {
     size_t writing; // of these are threads
     _Atomic bool is_finished;
     bool heartbeat_is_under_way; // to the old master, and names its clock
+    redisContext *queued;        // what was sent on it lies in a stopped process's socket; NULL: nothing
     struct failover failover;
+    size_t discarded; // how often the old master's log has said before that it throws something away
     struct verdict sum;
 };
 
@@ -238,6 +242,7 @@ static void begin(struct drill *drill) {
     make_plan(drill);
     controller->lease_ms = drill->plan.lease_ms;
     controller->sends_since = drill->plan.sends_since;
+    drill->discarded = log_count(server_of(drill, drill->old), DISCARDED);
     for (int node = 0; node < 2; node++) {
         controller->nodes[node].lease_clock[0] = '\0';
         controller->nodes[node].patience_ms = 0;
@@ -306,12 +311,29 @@ static void let_the_lease_run_out(struct drill *drill) {
         await_boot_ms(over_ms - drill->plan.stop_at_ms);
         stop_process(server_of(drill, drill->old)->pid);
         drill->failover.stopped_ns = writer_now_ns();
+        drill->queued = client_of(drill, drill->old);
+        send_command(drill->queued, "SET {bar}queued 1");
     }
     await_boot_ms(over_ms);
 }
 
+// It came before the deadline or after it, and is read after it. Only the kernel may keep it back.
+static void expect_refusal_of_queued_write(struct drill *drill) {
+    enum { SHORTLY_MS = 200 };
+    redisReply *reply = NULL;
+    if (!drill->plan.is_fenced || is_answered(drill->queued, SHORTLY_MS)) {
+        assert_int_equal(redisGetReply(drill->queued, (void **)&reply), REDIS_OK);
+        assert_int_equal(reply->type, REDIS_REPLY_ERROR);
+        assert_memory_equal(reply->str, LEASE_REFUSAL, strlen(LEASE_REFUSAL));
+        freeReplyObject(reply);
+    }
+    redisFree(drill->queued);
+    drill->queued = NULL;
+}
+
 static void let_go_on(struct drill *drill) {
     assert_int_equal(kill(server_of(drill, drill->old)->pid, SIGCONT), 0);
+    expect_refusal_of_queued_write(drill);
     redisContext *client = client_of(drill, drill->old);
     expect_text(client, "PONG", "PING");
     redisFree(client);
@@ -387,6 +409,9 @@ static void judge(struct drill *drill) {
     (void)snprintf(title, sizeof(title), "round %u", drill->round);
     verdict_print(title, &verdict);
     verdict_expect_sound(&verdict);
+    // What is lost is not lost in silence.
+    if (verdict.lost > 0)
+        assert_int_equal(log_count(server_of(drill, drill->old), DISCARDED), drill->discarded + 1);
     verdict_add(&drill->sum, &verdict);
     redisFree(master);
     redisFree(replica);
