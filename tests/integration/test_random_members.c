@@ -9,11 +9,13 @@
 
 #include <cmocka.h>
 
+#include "reply_text.h"
 #include "server_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SIZE = 100000, BINS = 20 };
 
@@ -132,14 +134,68 @@ static void keys_are_drawn_evenly(void **state) {
     expect_even(bins, "RANDOMKEY");
 }
 
+// As many as the number says are sent as the client reads them, until it has had enough.
+static void more_draws_than_memory_holds_are_no_danger(void **state) {
+    (void)state;
+    static const char *const endless[] = {"SRANDMEMBER s -9223372036854775807",
+                                          "HRANDFIELD h -4611686018427387903 WITHVALUES",
+                                          "ZRANDMEMBER z -9223372036854775807"};
+    expect_integer(client, 3, "SADD s a b c");
+    expect_integer(client, 3, "HSET h a 1 b 2 c 3");
+    expect_integer(client, 3, "ZADD z 1 a 2 b 3 c");
+    long long before = server_info_number(client, "memory", "used_memory_rss");
+    for (size_t i = 0; i < sizeof(endless) / sizeof(endless[0]); i++) {
+        static char taken[1 << 20];
+        int fd = server_connect_raw(&server);
+        assert_int_equal(dprintf(fd, "%s\r\n", endless[i]), strlen(endless[i]) + 2);
+        for (size_t bytes = 0; bytes < 4 * sizeof(taken);) {
+            ssize_t count = read(fd, taken, sizeof(taken));
+            assert_true(count > 0);
+            assert_int_equal(taken[0] == '-' && bytes == 0, false);
+            bytes += (size_t)count;
+        }
+        expect_text(client, "PONG", "PING");
+        close(fd);
+    }
+    if (!IS_SANITIZED)
+        assert_true(server_info_number(client, "memory", "used_memory_rss") - before < 64 << 20);
+    expect_text(client, "OK", "MULTI");
+    expect_text(client, "QUEUED", "SRANDMEMBER s -9223372036854775807");
+    redisReply *reply = command(client, "EXEC");
+    assert_int_equal(reply->elements, 1);
+    assert_int_equal(reply->element[0]->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+}
+
+static void the_greatest_counts_are_those_of_redis(void **state) {
+    (void)state;
+    expect_integer(client, 1, "SADD s a");
+    expect_integer(client, 1, "HSET h a 1");
+    expect_integer(client, 1, "ZADD z 1 a");
+    static const char *const right[] = {"SRANDMEMBER s 9223372036854775807",
+                                        "HRANDFIELD h 9223372036854775807",
+                                        "ZRANDMEMBER z 9223372036854775807"};
+    static const char *const wrong[] = {"SRANDMEMBER s -9223372036854775808",
+                                        "HRANDFIELD h -9223372036854775808 WITHVALUES",
+                                        "ZRANDMEMBER z -9223372036854775808"};
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        expect_reply(client, "['a']", right[i]);
+        expect_reply(
+            client,
+            "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+            wrong[i]);
+    }
+    expect_error(client, "ERR value is out of range", "HRANDFIELD h 9223372036854775807 WITHVALUES");
+    expect_error(client, "ERR value is out of range", "ZRANDMEMBER z -9223372036854775807 WITHSCORES");
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(members_of_a_big_set_are_drawn_evenly),
-        TEST(fields_of_a_big_hash_are_drawn_evenly),
-        TEST(members_of_a_big_sorted_set_are_drawn_evenly),
-        TEST(keys_are_drawn_evenly),
+        TEST(members_of_a_big_set_are_drawn_evenly),        TEST(fields_of_a_big_hash_are_drawn_evenly),
+        TEST(members_of_a_big_sorted_set_are_drawn_evenly), TEST(keys_are_drawn_evenly),
+        TEST(more_draws_than_memory_holds_are_no_danger),   TEST(the_greatest_counts_are_those_of_redis),
     };
     return RUN_WITH_SERVERS(tests, servers);
 }

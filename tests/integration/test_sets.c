@@ -170,7 +170,6 @@ static void different_elements_are_drawn_by_a_positive_count(void **state) {
     expect_reply(client, "['f' 'v']", "HRANDFIELD h 5 WITHVALUES");
     expect_reply(client, "['f' 'v' 'f' 'v']", "HRANDFIELD h -2 withvalues");
     expect_reply(client, "-ERR syntax error", "HRANDFIELD h 1 VALUES");
-    expect_reply(client, "-ERR value is out of range", "HRANDFIELD h -9223372036854775807");
     expect_reply(client, "nil", "HRANDFIELD missing");
 }
 

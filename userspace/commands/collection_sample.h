@@ -15,8 +15,14 @@ typedef void sample_function(void *context, struct bytes sub_key, struct bytes v
 // Draws `count` different elements, or all if there are no more. In the order of their sub-keys.
 enum store_status sample_distinct(const struct collection *collection, uint64_t count,
                                   sample_function *function, void *context);
-// Draws `count` times; the same may come again. In random order.
-enum store_status sample_repeating(const struct collection *collection, uint64_t count,
-                                   sample_function *function, void *context);
+
+// Different elements that have been drawn one by one; NULL if that is not the cheapest, or cannot be done.
+// Their sub-keys are in order.
+struct sample_drawn;
+struct sample_drawn *sample_draw(const struct collection *collection, uint64_t count);
+struct bytes sample_drawn_at(const struct sample_drawn *drawn, size_t index);
+void sample_drawn_close(struct sample_drawn *drawn); // NULL is fine
+// True if it is cheaper to draw so many of so many elements one by one than to walk over all.
+bool sample_is_cheaper_drawn(uint64_t size, uint64_t count);
 
 #endif

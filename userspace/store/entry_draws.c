@@ -57,7 +57,7 @@ struct entry_draws {
     struct node *root;
     struct node *made_last;
     size_t nodes;
-    uint64_t random;
+    struct random_sequence random;
     bool is_surveyed;
     double greatest; // the weight with which a leaf is always taken
     struct buffer target;
@@ -238,16 +238,6 @@ static struct node *make_branch(struct entry_draws *draws, struct node *node, sh
 
 // --- Going down ---
 
-// The kernel's numbers are too dear for every step: from one of them follow the others (Steele, Lea, Flood,
-// "Fast splittable pseudorandom number generators").
-static double random_fraction(struct entry_draws *draws) {
-    const double steps = 9007199254740992.0; // 2^53: all that a double holds
-    uint64_t word = draws->random += 0x9e3779b97f4a7c15;
-    word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9;
-    word = (word ^ word >> 27) * 0x94d049bb133111eb;
-    return (double)((word ^ word >> 31) >> 11) / steps;
-}
-
 // How great a branch seems to be that no way has gone through yet: as great as was expected, or as the
 // others.
 static double untold_size(const struct node *node) {
@@ -266,7 +256,7 @@ static double probability_of(const struct node *node, size_t index) {
 }
 
 static struct node *choose_branch(struct entry_draws *draws, struct node *node, double *probability) {
-    double left = random_fraction(draws);
+    double left = random_sequence_fraction(&draws->random);
     size_t chosen = 0;
     *probability = probability_of(node, 0);
     while (left >= *probability && chosen + 1 < node->branch_count) {
@@ -317,7 +307,8 @@ static struct node *go_down(struct entry_draws *draws, double *weight) {
 // To an entry of a leaf.
 static bool take_from(struct entry_draws *draws, const struct node *leaf) {
     uint64_t passed = 0;
-    return pass(draws, buffer_bytes(&leaf->prefix), random_below(leaf->count), &passed);
+    return pass(draws, buffer_bytes(&leaf->prefix), random_sequence_below(&draws->random, leaf->count),
+                &passed);
 }
 
 // Goes ways until weights are known. False if after so many rounds they still tell that much is not known.
@@ -348,7 +339,7 @@ static bool draw(struct entry_draws *draws) {
         const struct node *leaf = go_down(draws, &weight);
         if (weight > draws->greatest)
             draws->greatest = weight * 2; // and nothing is taken by the wrong measure
-        else if (weight > 0 && random_fraction(draws) < weight / draws->greatest)
+        else if (weight > 0 && random_sequence_fraction(&draws->random) < weight / draws->greatest)
             return take_from(draws, leaf);
     }
     return false;
@@ -376,7 +367,7 @@ struct entry_draws *entry_draws_open(rocksdb_iterator_t *entries, struct bytes p
     draws->entries = entries;
     draws->prefix = prefix;
     draws->size = size;
-    draws->random = random_number();
+    draws->random = random_sequence_begin();
     draws->counts = counts;
     draws->context = context;
     return draws;
