@@ -9,12 +9,14 @@
 #include <cmocka.h>
 
 #include "lease_client.h"
+#include "raw_client.h"
 #include "replication_pair.h"
 #include "reply_text.h"
 #include "server_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct test_server server;
 static redisContext *client;
@@ -115,6 +117,37 @@ static void lists_tell_which_end(void **state) {
     EXPECT_MESSAGES("E:rpush l", "E:rpush m", "E:lpop l", "E:lpush m", "E:rpop l", "E:del l");
     freeReplyObject(command(client, "LMPOP 2 l m RIGHT COUNT 5"));
     EXPECT_MESSAGES("E:rpop m", "E:del m");
+    freeReplyObject(command(client, "RPUSH l a b"));
+    freeReplyObject(command(client, "LMOVE l l LEFT LEFT"));
+    EXPECT_MESSAGES("E:rpush l", "E:lpush l", "E:lpop l");
+}
+
+static void keys_and_members_are_not_taken_for_options(void **state) {
+    (void)state;
+    subscribe("EA");
+    freeReplyObject(command(client, "RPUSH right a b c"));
+    freeReplyObject(command(client, "LMPOP 2 nope right LEFT"));
+    freeReplyObject(command(client, "BLMPOP 0 1 right LEFT COUNT 1"));
+    EXPECT_MESSAGES("E:rpush right", "E:lpop right", "E:lpop right");
+    freeReplyObject(command(client, "ZADD max 1 incr 2 b"));
+    freeReplyObject(command(client, "BZMPOP 0 2 count max MIN"));
+    freeReplyObject(command(client, "ZMPOP 1 max MIN COUNT 1"));
+    EXPECT_MESSAGES("E:zadd max", "E:zpopmin max", "E:zpopmin max", "E:del max");
+    freeReplyObject(command(client, "ZADD z CH INCR 1 m"));
+    EXPECT_MESSAGES("E:zincr z");
+}
+
+// Its own subscription is no reply, which it has asked not to get.
+static void a_client_without_replies_is_told_of_its_own_changes(void **state) {
+    (void)state;
+    int both = server_connect_raw(&server);
+    freeReplyObject(command(client, "CONFIG SET notify-keyspace-events KA"));
+    raw_send_text(both, "CLIENT REPLY OFF\r\nHELLO 3\r\nSUBSCRIBE __keyspace@0__:k\r\n");
+    raw_expect(both, ">3\r\n$9\r\nsubscribe\r\n$16\r\n__keyspace@0__:k\r\n:1\r\n");
+    raw_send_text(both, "SET k v\r\nMULTI\r\nDEL k\r\nEXEC\r\n");
+    raw_expect(both, ">3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
+    raw_expect(both, ">3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\ndel\r\n");
+    assert_int_equal(close(both), 0);
 }
 
 static void new_and_missing_keys_are_told_if_asked_for(void **state) {
@@ -364,6 +397,8 @@ int main(void) {
         cmocka_unit_test_setup(what_changes_nothing_is_not_told, empty_database),
         cmocka_unit_test_setup(commands_of_all_families_tell_what_they_do, empty_database),
         cmocka_unit_test_setup(lists_tell_which_end, empty_database),
+        cmocka_unit_test_setup(keys_and_members_are_not_taken_for_options, empty_database),
+        cmocka_unit_test_setup(a_client_without_replies_is_told_of_its_own_changes, empty_database),
         cmocka_unit_test_setup(new_and_missing_keys_are_told_if_asked_for, empty_database),
         cmocka_unit_test_setup(a_transaction_tells_when_it_is_over_and_only_then, empty_database),
         cmocka_unit_test_setup(who_waits_for_an_element_tells_when_it_gets_it, empty_database),

@@ -29,12 +29,13 @@ bool list_pop(struct command_context *context, struct list *list, enum list_end 
 
 // --- LMOVE ---
 
-// Within one list the element goes round.
+// Within one list the element goes round. Where it stays is a write all the same: to the lease, to who
+// watches the list, and to who is told of changes.
 static void rotate(struct list *list, enum list_end from, enum list_end to, struct bytes element) {
-    if (from == to)
-        return;
-    list_drop(list, from, 1);
-    list_push(list, to, element);
+    if (from != to) {
+        list_drop(list, from, 1);
+        list_push(list, to, element);
+    }
     list_save(list);
 }
 

@@ -51,8 +51,6 @@ static void hand_to_replicas(struct command_context *context) {
     session_write_end(context->session);
 }
 
-// What the client itself has subscribed to comes before the reply; where that is dropped, by the way of
-// others'.
 static void publish(struct command_context *context, enum topic_kind kind) {
     const struct publication publication = {
         .kind = kind, .channel = context->arguments[1], .payload = context->arguments[2]};
@@ -62,8 +60,7 @@ static void publish(struct command_context *context, enum topic_kind kind) {
                       (int64_t)pubsub_receivers(context->server->pubsub, kind, publication.channel));
         return;
     }
-    struct worker *from = context->client->reply_mode == CLIENT_REPLY_ON ? context->worker : NULL;
-    reply_integer(context->reply, (int64_t)pubsub_publish(context->server, from, &publication));
+    reply_integer(context->reply, (int64_t)pubsub_publish_of(context->client, &publication));
 }
 
 void command_publish(struct command_context *context) {

@@ -98,7 +98,7 @@ static void run_queue(struct command_context *context, const struct transaction 
     context->reply->errors = errors; // the commands' own errors are not EXEC's
     struct buffer *outbox = &context->client->transaction->outbox;
     if (dispatch_commit(context, before))
-        outbox_publish(outbox, context->server, context->worker);
+        outbox_publish(outbox, context->client);
 }
 
 // The snapshot is older than the look at what is watched: what the master has changed before it is noticed.

@@ -5,6 +5,7 @@
 #include "server/key_events.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "server/client.h"
 #include "server/dispatch_internal.h"
 #include "server/outbox.h"
@@ -33,8 +34,7 @@ bool key_events_want_expired(const struct server *server) {
 // Where what is told goes.
 struct way_out {
     struct server *server;
-    struct worker *worker; // whose thread this is; NULL: another one
-    struct buffer *outbox; // NULL: at once
+    struct client *client; // whose command it is; NULL: nobody's, on another thread
 };
 
 static void send(const struct way_out *out, const char *prefix, struct bytes behind, struct bytes text) {
@@ -43,10 +43,12 @@ static void send(const struct way_out *out, const char *prefix, struct bytes beh
     buffer_append(&channel, behind);
     const struct publication publication = {
         .tells_of_data = true, .channel = buffer_bytes(&channel), .payload = text};
-    if (out->outbox != NULL)
-        outbox_put(out->outbox, &publication);
+    if (out->client == NULL)
+        (void)pubsub_publish(out->server, NULL, &publication);
+    else if (out->client->in_exec)
+        outbox_put(&out->client->transaction->outbox, &publication);
     else
-        (void)pubsub_publish(out->server, out->worker, &publication);
+        (void)pubsub_publish_of(out->client, &publication);
     buffer_release(&channel);
 }
 
@@ -64,10 +66,7 @@ static void send_event(const struct way_out *out, enum key_event_class event_cla
 
 static void tell(struct command_context *context, enum key_event_class event_class, const char *event,
                  struct bytes key) {
-    const struct way_out out = {.server = context->server,
-                                .worker = context->worker,
-                                .outbox =
-                                    context->client->in_exec ? &context->client->transaction->outbox : NULL};
+    const struct way_out out = {.server = context->server, .client = context->client};
     send_event(&out, event_class, event, key);
 }
 
@@ -157,13 +156,24 @@ static void tell_taken(struct command_context *context, const struct change *cha
         tell_del(context, change->key);
 }
 
+// LMPOP and its like say behind their keys from which end they take; before these stand their number and
+// perhaps a timeout.
+static bool takes_from(struct command_context *context, const char *end) {
+    struct key_list keys = {0};
+    dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
+    size_t first = (context->command->flags & COMMAND_COUNTED_KEYS_LATER) != 0 ? 3 : 2;
+    bool takes = is_word(context, first + keys.count, end);
+    key_list_release(&keys);
+    return takes;
+}
+
 static void tell_list_pop(struct command_context *context, const struct change *change) {
-    bool is_left = has_word(context, 3, "LEFT") && !has_word(context, 3, "RIGHT");
+    bool is_left = takes_from(context, "LEFT");
     tell_taken(context, change, KEY_EVENT_LIST, is_left ? "lpop" : "rpop");
 }
 
 static void tell_zset_pop(struct command_context *context, const struct change *change) {
-    bool is_least = has_word(context, 3, "MIN") && !has_word(context, 3, "MAX");
+    bool is_least = takes_from(context, "MIN");
     tell_taken(context, change, KEY_EVENT_SORTED_SET, is_least ? "zpopmin" : "zpopmax");
 }
 
@@ -187,8 +197,14 @@ static void tell_set_move(struct command_context *context, const struct change *
         tell(context, KEY_EVENT_SET, "sadd", change->key);
 }
 
+// Behind the first score a word is a member.
 static void tell_zadd(struct command_context *context, const struct change *change) {
-    tell(context, KEY_EVENT_SORTED_SET, has_word(context, 2, "INCR") ? "zincr" : "zadd", change->key);
+    double score = 0;
+    bool increments = false;
+    for (size_t i = 2;
+         i < context->count && !increments && !number_read_double(context->arguments[i], &score); i++)
+        increments = is_word(context, i, "INCR");
+    tell(context, KEY_EVENT_SORTED_SET, increments ? "zincr" : "zadd", change->key);
 }
 
 static const struct event_rule rules[] = {

@@ -21,7 +21,7 @@ void outbox_put(struct buffer *outbox, const struct publication *publication) {
     buffer_append(outbox, publication->payload);
 }
 
-void outbox_publish(struct buffer *outbox, struct server *server, struct worker *worker) {
+void outbox_publish(struct buffer *outbox, struct client *client) {
     for (size_t at = 0; at < outbox->length;) {
         struct record record;
         memcpy(&record, outbox->data + at, sizeof(record));
@@ -31,7 +31,7 @@ void outbox_publish(struct buffer *outbox, struct server *server, struct worker 
             .tells_of_data = record.tells_of_data,
             .channel = {text, record.channel_length},
             .payload = {text + record.channel_length, record.payload_length}};
-        (void)pubsub_publish(server, worker, &publication);
+        (void)pubsub_publish_of(client, &publication);
         at += sizeof(record) + record.channel_length + record.payload_length;
     }
     buffer_clear(outbox);

@@ -9,7 +9,8 @@
 #include "server/pubsub.h"
 
 void outbox_put(struct buffer *outbox, const struct publication *publication);
-// Publishes all in order, from this worker's thread, and empties the outbox.
-void outbox_publish(struct buffer *outbox, struct server *server, struct worker *worker);
+// Publishes all in order, on the worker's thread of the client whose transaction it was, and empties the
+// outbox.
+void outbox_publish(struct buffer *outbox, struct client *client);
 
 #endif

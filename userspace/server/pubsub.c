@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table of topics with their subscribers on each worker, and the posting of messages. Uses: base,
-// server/{hash_map,server,subscribers,worker}.
+// server/{client,hash_map,server,subscribers,worker}.
 #include "server/pubsub.h"
 
 #include "base/assert.h"
 #include "base/glob.h"
 #include "base/log.h"
+#include "server/client.h"
 #include "server/hash_map.h"
 #include "server/server.h"
 #include "server/subscribers.h"
@@ -283,4 +284,9 @@ size_t pubsub_publish(struct server *server, struct worker *from, const struct p
     if (total != 0)
         send_to_all(server, from, publication, by_worker);
     return total;
+}
+
+size_t pubsub_publish_of(struct client *publisher, const struct publication *publication) {
+    struct worker *from = publisher->reply_mode == CLIENT_REPLY_ON ? publisher->worker : NULL;
+    return pubsub_publish(publisher->server, from, publication);
 }

@@ -57,7 +57,11 @@ struct publication {
     struct bytes channel, payload;
 };
 size_t pubsub_publish(struct server *server, struct worker *from, const struct publication *publication);
-// The same without sending anything.
+// The same for a message that a client's command sends, on its worker's thread. What the client itself has
+// subscribed to comes before the reply; where that is dropped, by the way of others', not to be dropped too.
+struct client;
+size_t pubsub_publish_of(struct client *publisher, const struct publication *publication);
+// What pubsub_publish() would return, without sending anything.
 size_t pubsub_receivers(struct pubsub *pubsub, enum topic_kind kind, struct bytes channel);
 // True if anybody has subscribed to a channel or a pattern: the fast path.
 bool pubsub_in_use(const struct pubsub *pubsub);
