@@ -251,6 +251,25 @@ static void a_replica_that_was_never_level_keeps_all_collections(void **state) {
     assert_true(has_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a"));
 }
 
+// Another master may have taken its place and given the key more time.
+static void a_fenced_master_keeps_what_expired_since_it_lost_its_lease(void **state) {
+    struct fixture *fixture = *state;
+    wall_ms_t now = clock_wall_ms(), minute = 60000;
+    put_metadata(fixture, "old", hash_that_ended(now - 30 * minute));
+    put_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a");
+    compaction_filters_fence(fixture->filters, now - 40 * minute);
+    compaction_filters_fence(fixture->filters, now); // it is fenced still, and not anew
+    compact(fixture, FAMILY_METADATA);
+    compact(fixture, FAMILY_DEFAULT);
+    assert_true(has_metadata(fixture, "old"));
+    assert_true(has_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a"));
+    compaction_filters_fence(fixture->filters, CLOCK_TRUSTED);
+    compact(fixture, FAMILY_METADATA);
+    compact(fixture, FAMILY_DEFAULT);
+    assert_false(has_metadata(fixture, "old"));
+    assert_false(has_sub_key(fixture, FAMILY_DEFAULT, "old", 5, "a"));
+}
+
 static void metadata_that_is_not_understood_is_kept(void **state) {
     struct fixture *fixture = *state;
     put(fixture, FAMILY_METADATA, BYTES_LITERAL("\x01nempty"), BYTES_LITERAL(""));
@@ -469,6 +488,7 @@ int main(void) {
         IN_DATABASE(collections_that_have_just_expired_are_kept_for_a_while),
         IN_DATABASE(a_replica_keeps_collections_that_expired_since_it_was_level),
         IN_DATABASE(a_replica_that_was_never_level_keeps_all_collections),
+        IN_DATABASE(a_fenced_master_keeps_what_expired_since_it_lost_its_lease),
         IN_DATABASE(metadata_that_is_not_understood_is_kept),
         IN_DATABASE(sub_keys_follow_their_metadata),
         {"sub_keys_follow_their_metadata_with_slots", sub_keys_follow_their_metadata, set_up_with_slots,

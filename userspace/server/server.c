@@ -63,6 +63,7 @@ static bool open_store(struct server *server, const struct server_setup *setup,
         .sessions =
             (size_t)config_integer(config, CONFIG_WORKERS) + 5, // background jobs, replication, slots, expiry
         .is_replica = server->node.is_replica(server->node.context),
+        .is_fenced = true, // until the lease is open and says otherwise
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .read_cache_bytes = (size_t)config_integer(config, CONFIG_READ_CACHE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,
@@ -79,6 +80,11 @@ static bool open_store(struct server *server, const struct server_setup *setup,
     return opened;
 }
 
+// Which keys have expired for good is nothing that a master without a lease can know.
+static void follow_fence(const struct server *server) {
+    store_fence(server->store, lease_gate_refuses(server->lease_gate) ? clock_wall_ms() : INT64_MAX);
+}
+
 static bool open_lease(struct server *server, char error[SERVER_ERROR_SIZE]) {
     char reason[LEASE_ERROR_SIZE];
     server->lease_gate = lease_gate_open(server->config, &server->node, reason);
@@ -86,6 +92,8 @@ static bool open_lease(struct server *server, char error[SERVER_ERROR_SIZE]) {
         (void)snprintf(error, SERVER_ERROR_SIZE, "%.*s", (int)SERVER_ERROR_SIZE - 1, reason);
     else if (server->node.take_lease != NULL)
         server->node.take_lease(server->node.context, lease_gate_lease(server->lease_gate));
+    if (server->lease_gate != NULL)
+        follow_fence(server);
     return server->lease_gate != NULL;
 }
 
@@ -276,6 +284,7 @@ void server_tick(struct server *server) {
     end_pause(server);
     store_tick(server->store);
     server_on_lease_timer(server);
+    follow_fence(server);
     expiry_tick(server->expiry);
     fence_tick(kernel_fence_mirror(server->kernel_fence));
 }

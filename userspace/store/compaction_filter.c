@@ -24,6 +24,7 @@ struct compaction_filters {
     _Atomic uint64_t dropped;
     _Atomic bool keeps_expired;
     _Atomic wall_ms_t trusted_until; // the clock, about collections
+    _Atomic wall_ms_t fenced_since;  // the same, for another reason
     // Held for reading by a look-up, for writing when anything below changes. So whoever detaches the
     // database has waited for all look-ups and has no new ones.
     pthread_rwlock_t lock;
@@ -77,6 +78,7 @@ struct compaction_filters *compaction_filters_open(bool with_slot) {
     struct compaction_filters *filters = memory_allocate_zeroed(1, sizeof(*filters));
     filters->with_slot = with_slot;
     filters->trusted_until = CLOCK_TRUSTED;
+    filters->fenced_since = CLOCK_TRUSTED;
     pthread_rwlockattr_t attributes;
     bool made =
         pthread_rwlockattr_init(&attributes) == 0 &&
@@ -124,9 +126,20 @@ void compaction_filters_trust_clock(struct compaction_filters *filters, wall_ms_
 
 // --- The life of a compaction ---
 
+void compaction_filters_fence(struct compaction_filters *filters, wall_ms_t since) {
+    wall_ms_t known = atomic_load_explicit(&filters->fenced_since, memory_order_relaxed);
+    if (since == CLOCK_TRUSTED || since < known)
+        atomic_store_explicit(&filters->fenced_since, since, memory_order_relaxed);
+}
+
+static wall_ms_t earlier(wall_ms_t one, wall_ms_t other) {
+    return one < other ? one : other;
+}
+
 static wall_ms_t long_past(struct compaction_filters *filters, wall_ms_t now) {
     wall_ms_t until = atomic_load_explicit(&filters->trusted_until, memory_order_relaxed);
-    wall_ms_t trusted = until < now ? until : now;
+    wall_ms_t fenced = atomic_load_explicit(&filters->fenced_since, memory_order_relaxed);
+    wall_ms_t trusted = earlier(earlier(until, fenced), now);
     return trusted > COLLECTION_GRACE_MS ? trusted - COLLECTION_GRACE_MS : 0;
 }
 

@@ -30,6 +30,10 @@ void compaction_filters_keep_expired(struct compaction_filters *filters, bool ke
 // not have come yet. CLOCK_TRUSTED, as in the beginning: no such moment. Thread-safe.
 #define CLOCK_TRUSTED INT64_MAX
 void compaction_filters_trust_clock(struct compaction_filters *filters, wall_ms_t until);
+// The same for a master that may not write since this moment, or an earlier one that was said before: another
+// may have taken its place and give keys more time, and this one follow it later. CLOCK_TRUSTED: it may
+// write.
+void compaction_filters_fence(struct compaction_filters *filters, wall_ms_t since);
 
 // A factory for the family's options, which take ownership of it; NULL where the family needs none.
 rocksdb_compactionfilterfactory_t *compaction_filters_factory(struct compaction_filters *filters,

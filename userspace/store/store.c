@@ -214,6 +214,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
     store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
+    store_fence(store, config->is_fenced ? 0 : CLOCK_TRUSTED);
     store_options_open(&config->tuning, store->filters, &store->options);
     if (config->read_cache_bytes != 0)
         store->read_cache = read_cache_open(config->read_cache_bytes);
@@ -236,6 +237,10 @@ bool store_open(const struct store_config *config, struct store **out, char erro
 
 void store_follow(struct store *store, wall_ms_t level_at) {
     compaction_filters_trust_clock(store->filters, level_at);
+}
+
+void store_fence(struct store *store, wall_ms_t since) {
+    compaction_filters_fence(store->filters, since);
 }
 
 void store_close_database(struct store *store) {

@@ -31,6 +31,7 @@ struct store_config {
     struct store_tuning tuning;
     size_t sessions; // at most this many sessions will be open at once
     bool is_replica; // as after store_follow(store, 0)
+    bool is_fenced;  // as after store_fence(store, 0): whether it may write is not known yet
     uint64_t
         disk_reserve_bytes;  // store_is_full() while the file system has less than this, or a twentieth, free
     size_t read_cache_bytes; // see store/read_cache.h; 0: none
@@ -88,6 +89,8 @@ void store_keep_expired(struct store *store, bool keep);
 // (0: nothing is known): expired collections that may have been given more time later are not reclaimed.
 // INT64_MAX: it follows nobody. Thread-safe.
 void store_follow(struct store *store, wall_ms_t level_at);
+// The same for a master that may not write since this moment. INT64_MAX: it may. From one thread, often.
+void store_fence(struct store *store, wall_ms_t since);
 
 // Looks at the free space of the file system and at RocksDB's health; call about ten times a second from one
 // thread. Logs when either changes.
