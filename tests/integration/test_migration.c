@@ -201,6 +201,45 @@ static void a_range_of_slots_goes_at_once(void **state) {
     expect_text(pair->clients[1], "a", "GET {bar}1");
 }
 
+static void who_waits_is_answered_when_the_slot_has_gone(void **state) {
+    const struct node_pair *pair = *state;
+    node_pair_set(pair, SPLIT_HALVES, 1);
+    make_one_of_each(pair->clients[0]);
+    expect_text(pair->clients[0], "OK", "CLUSTERX MIGRATE " SLOT " %s SYNC 60", ID_B);
+    assert_true(info_has(pair->clients[0], "migrating_state: success\r\n"));
+    give_slot(pair, 1, 2);
+    await_empty_slot(pair->clients[0]);
+    expect_one_of_each(pair->clients[1]);
+}
+
+static void who_waits_is_told_why_a_migration_has_failed(void **state) {
+    struct node_pair *pair = *state;
+    node_pair_set(pair, SPLIT_HALVES, 1);
+    expect_text(pair->clients[0], "OK", "SET {bar} 1");
+    server_kill(&pair->servers[1]);
+    expect_error(pair->clients[0], "ERR slots " SLOT " stay here, their migration has failed: ",
+                 "CLUSTERX MIGRATE " SLOT " %s SYNC", ID_B);
+    expect_text(pair->clients[0], "1", "GET {bar}");
+    server_restart(&pair->servers[1]);
+}
+
+// The other node takes connections and says nothing.
+static void who_waits_is_answered_when_the_time_is_over(void **state) {
+    const struct node_pair *pair = *state;
+    redisContext *gone = server_connect(&pair->servers[0]);
+    node_pair_set(pair, SPLIT_HALVES, 1);
+    assert_int_equal(kill(pair->servers[1].pid, SIGSTOP), 0);
+    expect_null(pair->clients[0], "CLUSTERX MIGRATE " SLOT " %s SYNC 1", ID_B);
+    expect_error(pair->clients[0], "ERR There is already a migrating job", "CLUSTERX MIGRATE 1 %s", ID_B);
+    assert_int_equal(kill(pair->servers[1].pid, SIGCONT), 0);
+    await_migration(pair->clients[0], "success");
+    send_command(gone, "CLUSTERX MIGRATE 1 %s SYNC", ID_B);
+    redisFree(gone); // before the answer
+    await_info(pair->clients[0], "migrating_slot(s): 1\r\n");
+    await_migration(pair->clients[0], "success");
+    expect_text(pair->clients[0], "PONG", "PING");
+}
+
 // --- Under load ---
 
 enum { WRITERS = 4, COUNTERS = 50 };
@@ -525,6 +564,9 @@ static void what_cannot_be_moved_is_refused_in_kvrocks_words(void **state) {
     expect_error(a, "ERR Invalid slot id", "CLUSTERX MIGRATE 16384 %s", ID_B);
     expect_error(a, "ERR Invalid slot range", "CLUSTERX MIGRATE 9-1 %s", ID_B);
     expect_error(a, "ERR Invalid sync flag", "CLUSTERX MIGRATE 1 %s often", ID_B);
+    expect_error(a, "ERR Async migration does not support timeout", "CLUSTERX MIGRATE 1 %s async 5", ID_B);
+    expect_error(a, "ERR timeout is not an integer or out of range", "CLUSTERX MIGRATE 1 %s sync x", ID_B);
+    expect_error(a, "ERR timeout is negative", "CLUSTERX MIGRATE 1 %s sync -1", ID_B);
     expect_error(a, "ERR Can't import slot which belongs to me", "CLUSTER IMPORT 1 0");
     expect_error(a, "ERR Invalid import state", "CLUSTER IMPORT 9000 7");
     expect_error(a, "ERR mismatch slot, importing slot(s): -1, but got: 9000", "CLUSTER IMPORT 9000 1");
@@ -576,6 +618,9 @@ int main(void) {
         CASE(a_slot_goes_with_all_its_keys),
         CASE(a_slot_comes_back_with_what_has_changed),
         CASE(a_range_of_slots_goes_at_once),
+        CASE(who_waits_is_answered_when_the_slot_has_gone),
+        CASE(who_waits_is_told_why_a_migration_has_failed),
+        CASE(who_waits_is_answered_when_the_time_is_over),
         CASE(under_load_no_write_is_lost_or_doubled),
         CASE(a_destination_that_dies_leaves_the_source_whole),
         CASE(a_destination_that_hangs_leaves_the_source_whole),

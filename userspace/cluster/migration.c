@@ -33,6 +33,7 @@ struct migration {
     pthread_cond_t woken;
     bool has_work; // guarded by the lock
     _Atomic bool is_ending;
+    struct migration_waiter waiter;
 
     // The thread's own.
     struct store_session *sessions[2]; // [0]: its snapshot is what the other node has
@@ -47,7 +48,9 @@ struct migration {
 struct migration *migration_open(struct cluster *cluster) {
     struct migration *migration = memory_allocate_zeroed(1, sizeof(*migration));
     pthread_condattr_t attributes;
-    bool made = pthread_mutex_init(&migration->lock, NULL) == 0 && pthread_condattr_init(&attributes) == 0 &&
+    bool made = pthread_mutex_init(&migration->lock, NULL) == 0 &&
+                pthread_mutex_init(&migration->waiter.lock, NULL) == 0 &&
+                pthread_condattr_init(&attributes) == 0 &&
                 pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
                 pthread_cond_init(&migration->woken, &attributes) == 0;
     always_assert(made, "a lock and a condition can be made");
@@ -60,6 +63,7 @@ void migration_close(struct migration *migration) {
     if (migration == NULL)
         return;
     (void)pthread_cond_destroy(&migration->woken);
+    (void)pthread_mutex_destroy(&migration->waiter.lock);
     (void)pthread_mutex_destroy(&migration->lock);
     free(migration);
 }
@@ -69,6 +73,14 @@ void migration_wake(struct migration *migration) {
     migration->has_work = true;
     (void)pthread_cond_signal(&migration->woken);
     always_assert(pthread_mutex_unlock(&migration->lock) == 0, "the migration can be unlocked");
+}
+
+void migration_wait(struct migration *migration, migration_done_function *done, void *context) {
+    migration_waiter_set(&migration->waiter, done, context);
+}
+
+bool migration_cancel_wait(struct migration *migration, const void *context) {
+    return migration_waiter_cancel(&migration->waiter, context);
 }
 
 static bool is_ending(struct migration *migration) {
@@ -277,10 +289,12 @@ static bool copy(struct migration *migration, struct destination *destination, s
 
 // --- The end ---
 
-static void end(struct migration *migration, bool done) {
+// `failure`: what its waiter is told; NULL: that it is done. In the guard, as the next one begins in it.
+static void end(struct migration *migration, const char *failure) {
     struct store_session *session = migration->sessions[1];
     session_write_begin_exclusive(session);
-    cluster_migration_end(migration->cluster, done);
+    cluster_migration_end(migration->cluster, failure == NULL);
+    migration_waiter_tell(&migration->waiter, failure);
     session_write_end(session);
     migration->stopped_us = 0;
     migration->is_in_doubt_logged = false;
@@ -288,13 +302,15 @@ static void end(struct migration *migration, bool done) {
 
 static void end_as_failed(struct migration *migration, const char *error) {
     const char *why = obstacle(migration);
-    log_warning("slots %s stay here, their migration has failed: %s%s%s", migration->range,
-                why == NULL ? "" : why, why == NULL ? "" : "; ", error);
-    end(migration, false);
+    char failure[DESTINATION_ERROR_SIZE + CLUSTER_ERROR_SIZE];
+    (void)snprintf(failure, sizeof(failure), "ERR slots %s stay here, their migration has failed: %s%s%s",
+                   migration->range, why == NULL ? "" : why, why == NULL ? "" : "; ", error);
+    log_warning("%s", failure + strlen("ERR "));
+    end(migration, failure);
 }
 
 static void end_as_done(struct migration *migration, const struct move_target *target) {
-    end(migration, true);
+    end(migration, NULL);
     log_warning("slots %s have been taken over by %s, %s:%u", migration->range, target->id, target->host,
                 target->port);
 }
@@ -444,6 +460,16 @@ static bool delete_leftovers(struct migration *migration) {
 
 // --- The loop ---
 
+// Somebody else has decided what was in doubt.
+static void release_waiter(struct migration *migration) {
+    struct store_session *session = migration->sessions[1];
+    session_write_begin_exclusive(session);
+    enum migration_phase phase = cluster_migration(migration->cluster).phase;
+    if (phase != MIGRATION_RUNNING && phase != MIGRATION_IN_DOUBT)
+        migration_waiter_tell(&migration->waiter, "ERR a topology has ended the migration");
+    session_write_end(session);
+}
+
 // True if there is something to try again soon.
 static bool work(struct migration *migration) {
     struct cluster_migration job = cluster_migration(migration->cluster);
@@ -456,6 +482,8 @@ static bool work(struct migration *migration) {
         run(migration, &job);
     else if (job.phase == MIGRATION_IN_DOUBT)
         settle_doubt(migration, &job);
+    if (migration_waiter_waits(&migration->waiter))
+        release_waiter(migration);
     bool clean = delete_leftovers(migration);
     store_let_go(migration->server->store);
     return !clean || cluster_migration(migration->cluster).phase == MIGRATION_IN_DOUBT;
@@ -466,6 +494,7 @@ static void *thread_main(void *argument) {
     session_prepare_thread();
     while (!is_ending(migration))
         wait_for_work(migration, work(migration));
+    migration_waiter_tell(&migration->waiter, "ERR the server stops");
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #define KVFENCE_CLUSTER_MIGRATION_H
 
 #include "cluster/cluster.h"
+#include "cluster/migration_waiter.h"
 
 struct migration;
 struct server;
@@ -23,5 +24,10 @@ void migration_stop(struct migration *migration);
 
 // There may be something to do: a migration, slots to be emptied. Any thread, at any time.
 void migration_wake(struct migration *migration);
+
+// Who is told of the end of the migration that has just begun, in the same hold of the role guard; or does
+// not want to know any more (false: is told in any case).
+void migration_wait(struct migration *migration, migration_done_function *done, void *context);
+bool migration_cancel_wait(struct migration *migration, const void *context);
 
 #endif

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Slots that change hands: SETSLOT and MIGRATE, with which the controller moves them, IMPORT, which one node
-// sends the other meanwhile, and ASKING. Uses: arguments, cluster_node, node, cluster, lease, store/session,
-// server/{client,lease_gate,server}.
+// sends the other meanwhile, and ASKING. Uses: arguments, cluster_node, migrate_wait, node, cluster, lease,
+// store/session, server/{client,lease_gate,server}.
 #include "base/memory.h"
 #include "base/number.h"
 #include "cluster/migration.h"
 #include "commands/arguments.h"
 #include "commands/cluster_node.h"
 #include "commands/handlers.h"
+#include "commands/migrate_wait.h"
 #include "commands/node.h"
 #include "server/client.h"
 #include "server/lease_gate.h"
@@ -102,24 +103,55 @@ static bool may_write(struct command_context *context) {
     return refusal == NULL;
 }
 
+struct migrate_options {
+    bool waits;
+    int64_t timeout_s; // 0: none
+};
+
+// False: the error is replied.
+static bool read_migrate_options(struct command_context *context, struct migrate_options *options) {
+    const char *error = NULL;
+    *options = (struct migrate_options){.waits = context->count > 4 && argument_is(context, 4, "sync")};
+    if (context->count > 4 && !options->waits && !argument_is(context, 4, "async"))
+        error = "ERR Invalid sync flag";
+    else if (context->count > 5 && !options->waits)
+        error = "ERR Async migration does not support timeout";
+    else if (context->count > 5 && (!number_read_integer(context->arguments[5], &options->timeout_s) ||
+                                    options->timeout_s > INT32_MAX))
+        error = "ERR timeout is not an integer or out of range";
+    else if (options->timeout_s < 0)
+        error = "ERR timeout is negative";
+    if (error != NULL)
+        reply_error(context->reply, error);
+    return error == NULL;
+}
+
+static void begin_migration(struct command_context *context, struct cluster *cluster, struct slot_range slots,
+                            const struct migrate_options *options) {
+    struct migration *migration = node_migration(node_of(context->server));
+    char error[CLUSTER_ERROR_SIZE];
+    if (!cluster_migration_begin(cluster, slots, context->arguments[3], error)) {
+        reply_error(context->reply, error);
+        return;
+    }
+    if (options->waits)
+        migrate_wait(context, migration, options->timeout_s);
+    else
+        reply_ok(context->reply);
+    migration_wake(migration);
+}
+
 void command_clusterx_migrate(struct command_context *context) {
     struct cluster *cluster = cluster_or_error(context);
-    char error[CLUSTER_ERROR_SIZE];
+    struct migrate_options options;
     struct slot_range slots;
     if (cluster == NULL)
         return;
-    if (context->count > 5)
+    if (context->count > 6)
         reply_arity_error(context);
-    else if (context->count == 5 && !argument_is(context, 4, "async"))
-        reply_error(context->reply, "ERR Invalid sync flag: migrations run in the background here");
-    else if (argument_range(context, context->arguments[2], &slots) && may_write(context)) {
-        if (cluster_migration_begin(cluster, slots, context->arguments[3], error)) {
-            migration_wake(node_migration(node_of(context->server)));
-            reply_ok(context->reply);
-        } else {
-            reply_error(context->reply, error);
-        }
-    }
+    else if (argument_range(context, context->arguments[2], &slots) &&
+             read_migrate_options(context, &options) && may_write(context))
+        begin_migration(context, cluster, slots, &options);
 }
 
 // --- CLUSTER IMPORT ---
