@@ -70,10 +70,55 @@ void command_ltrim(struct command_context *context) {
 
 // --- Moving elements ---
 
-// Elements are kept while a walk is open, because nothing may be staged during one.
-static void set_all(struct list *list, uint64_t place, const struct buffer *kept) {
-    for (struct bytes rest = buffer_bytes(kept); rest.length != 0; place++)
-        list_set(list, place, bytes_take_counted(&rest));
+// Elements on their way to other places of their list, one behind the other.
+struct move {
+    bool backwards;       // the direction of the walk over them
+    uint64_t from;        // the place of the next one
+    uint64_t to;          // where the next one that stays goes
+    uint64_t left;        // how many the walk still meets
+    uint64_t gone;        // so many of them that are equal to `element` go away instead
+    struct bytes element; // unused if `gone` is 0
+};
+
+static uint64_t next_place(uint64_t place, bool backwards) {
+    return backwards ? place - 1 : place + 1;
+}
+
+// Walks over a portion of the elements and keeps those that stay, because nothing may be staged during a
+// walk.
+static bool keep_portion(struct command_context *context, const struct list *list, struct move *move,
+                         struct buffer *kept) {
+    enum { PORTION_SIZE = 1 << 20 };
+    struct output_mark before = output_mark(&context->reply->output);
+    struct list_walk walk;
+    struct bytes element;
+    bool is_there = true;
+    list_walk_begin(list, move->from, move->backwards, &walk);
+    while (move->left != 0 && kept->length < PORTION_SIZE && (is_there = list_walk_next(&walk, &element))) {
+        bool goes = move->gone != 0 && bytes_equal(element, move->element);
+        move->gone -= goes;
+        if (!goes)
+            buffer_append_counted(kept, element);
+        move->from = next_place(move->from, move->backwards);
+        move->left--;
+    }
+    return list_walk_end(context, &walk, before, is_there ? 0 : move->left);
+}
+
+// In portions, so that few elements are in memory at a time. They move against the direction of the walk, so
+// none is overwritten that is still to be met. False: the error is replied.
+static bool move_elements(struct command_context *context, struct list *list, struct move *move) {
+    struct buffer kept = {0};
+    bool done = true;
+    while (done && move->left != 0 && !session_is_overfull(context->session)) {
+        buffer_clear(&kept);
+        done = keep_portion(context, list, move, &kept);
+        for (struct bytes rest = buffer_bytes(&kept); done && rest.length != 0;
+             move->to = next_place(move->to, move->backwards))
+            list_set(list, move->to, bytes_take_counted(&rest));
+    }
+    buffer_release(&kept);
+    return done;
 }
 
 // --- LINSERT ---
@@ -94,36 +139,19 @@ static bool find_pivot(struct command_context *context, const struct list *list,
     return list_walk_end(context, &walk, before, 0);
 }
 
-// Keeps `count` elements from a place on.
-static bool keep_elements(struct command_context *context, const struct list *list, uint64_t place,
-                          uint64_t count, struct buffer *kept) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct list_walk walk;
-    struct bytes element;
-    if (count == 0)
-        return true;
-    list_walk_begin(list, place, false, &walk);
-    for (; count != 0 && list_walk_next(&walk, &element); count--)
-        buffer_append_counted(kept, element);
-    return list_walk_end(context, &walk, before, count);
-}
-
 // Makes room for an element at a place by moving the shorter side.
 static bool stage_insert(struct command_context *context, struct list *list, uint64_t place,
                          struct bytes element) {
-    struct buffer kept = {0};
     uint64_t length = list_length(list);
-    bool moves_left = place < length - place;
-    bool done = moves_left ? keep_elements(context, list, 0, place, &kept)
-                           : keep_elements(context, list, place, length - place, &kept);
-    if (done) {
-        list_push(list, moves_left ? LIST_LEFT : LIST_RIGHT, element);
-        set_all(list, moves_left ? 0 : place + 1, &kept);
-        list_set(list, place, element);
-        list_save(list);
-    }
-    buffer_release(&kept);
-    return done;
+    struct move head_side = {.from = 1, .to = 0, .left = place};
+    struct move tail_side = {.backwards = true, .from = length - 1, .to = length, .left = length - place};
+    bool moves_head = place < length - place;
+    list_push(list, moves_head ? LIST_LEFT : LIST_RIGHT, element); // the place that the others move into
+    if (!move_elements(context, list, moves_head ? &head_side : &tail_side))
+        return false;
+    list_set(list, place, element);
+    list_save(list);
+    return true;
 }
 
 void command_linsert(struct command_context *context) {
@@ -152,36 +180,50 @@ struct removal {
     uint64_t most; // 0: all
     bool backwards;
     uint64_t removed;
-    uint64_t first;     // how many elements the walk met before the first one that goes
-    struct buffer kept; // those that it met afterwards and that stay, in its order
+    uint64_t first, last; // places: between them all that are equal to the element go
 };
 
+// Ends at the last one that goes.
 static bool find_removed(struct command_context *context, const struct list *list, struct removal *removal) {
     struct output_mark before = output_mark(&context->reply->output);
     struct list_walk walk;
     struct bytes element;
-    list_walk_begin(list, removal->backwards ? list_length(list) - 1 : 0, removal->backwards, &walk);
-    while (list_walk_next(&walk, &element)) {
-        bool goes = (removal->most == 0 || removal->removed < removal->most) &&
-                    bytes_equal(element, context->arguments[3]);
-        removal->removed += goes;
-        if (removal->removed == 0)
-            removal->first++;
-        else if (!goes)
-            buffer_append_counted(&removal->kept, element);
+    uint64_t place = removal->backwards ? list_length(list) - 1 : 0;
+    list_walk_begin(list, place, removal->backwards, &walk);
+    while ((removal->most == 0 || removal->removed < removal->most) && list_walk_next(&walk, &element)) {
+        if (bytes_equal(element, context->arguments[3])) {
+            if (removal->removed == 0 || removal->backwards)
+                removal->first = place;
+            if (removal->removed == 0 || !removal->backwards)
+                removal->last = place;
+            removal->removed++;
+        }
+        place = next_place(place, removal->backwards);
     }
     return list_walk_end(context, &walk, before, 0);
 }
 
-// Those that stay close up towards the end at which the walk began.
-static void stage_removal(struct list *list, const struct removal *removal) {
-    uint64_t length = list_length(list);
-    uint64_t place = removal->backwards ? length - 1 - removal->first : removal->first;
-    struct bytes rest = buffer_bytes(&removal->kept);
-    for (; rest.length != 0; place += removal->backwards ? UINT64_MAX : 1)
-        list_set(list, place, bytes_take_counted(&rest));
-    list_drop(list, removal->backwards ? LIST_LEFT : LIST_RIGHT, removal->removed);
+// The shorter side closes up.
+static bool stage_removal(struct command_context *context, struct list *list, const struct removal *removal) {
+    uint64_t head_side = removal->last + 1;
+    uint64_t tail_side = list_length(list) - removal->first;
+    bool moves_head = head_side < tail_side;
+    uint64_t end = moves_head ? removal->last : removal->first;
+    struct move move = {.backwards = moves_head,
+                        .from = end,
+                        .to = end,
+                        .left = moves_head ? head_side : tail_side,
+                        .gone = removal->removed,
+                        .element = context->arguments[3]};
+    if (removal->removed == list_length(list)) { // the sub-keys go with the list's version
+        stage_delete(context->session, context->arguments[1]);
+        return true;
+    }
+    if (!move_elements(context, list, &move))
+        return false;
+    list_drop(list, moves_head ? LIST_LEFT : LIST_RIGHT, removal->removed);
     list_save(list);
+    return true;
 }
 
 void command_lrem(struct command_context *context) {
@@ -195,12 +237,9 @@ void command_lrem(struct command_context *context) {
     enum collection_status status = list_read(context, 1, &list);
     if (status == COLLECTION_MISSING)
         reply_integer(context->reply, 0);
-    if (status == COLLECTION_FOUND && find_removed(context, &list, &removal)) {
-        if (removal.removed != 0)
-            stage_removal(&list, &removal);
+    if (status == COLLECTION_FOUND && find_removed(context, &list, &removal) &&
+        (removal.removed == 0 || stage_removal(context, &list, &removal)))
         reply_integer(context->reply, (int64_t)removal.removed);
-    }
-    buffer_release(&removal.kept);
 }
 
 // --- LPOS ---
