@@ -42,11 +42,13 @@ static void take_step(const char *path) {
 }
 
 // In the place of the C library's, for the store and for RocksDB.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 int rename(const char *from, const char *to) {
     take_step(from);
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
     if (scene.exchanges) {
         take_step(from);
