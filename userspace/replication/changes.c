@@ -49,11 +49,7 @@ static void publish(struct server *server, struct bytes batch) {
     }
 }
 
-void changes_will_be_seen(struct server *server, struct bytes batch) {
-    touch_watched(server, batch);
-}
-
-void changes_are_seen(struct server *server, struct bytes batch) {
+void changes_tell(struct server *server, struct bytes batch) {
     touch_watched(server, batch);
     publish(server, batch);
 }

@@ -9,10 +9,8 @@
 
 struct server;
 
-// The batch is applied between the two calls, all inside the role guard. No key is locked meanwhile, so
-// whoever watches one is told on both sides: before, for the transaction that sees the change; after, for
-// the one that had begun to watch while it came.
-void changes_will_be_seen(struct server *server, struct bytes batch);
-void changes_are_seen(struct server *server, struct bytes batch);
+// The batch has just been applied, in the same hold of the role guard: no key is locked meanwhile, so who
+// must not see a change before it is told keeps out by taking the guard exclusively.
+void changes_tell(struct server *server, struct bytes batch);
 
 #endif

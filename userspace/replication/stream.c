@@ -73,13 +73,11 @@ static bool apply(struct stream *stream, struct bytes batch) {
     char error[STORE_ERROR_SIZE] = "another master is to be followed";
     session_write_begin(follower->session, NULL, 0);
     bool outdated = follower_is_outdated(follower);
-    if (!outdated)
-        changes_will_be_seen(follower->server, batch);
     bool applied = !outdated && store_apply(follower->session, batch, error) == APPLIED;
     if (applied) {
         stream->has_come = true;
         stream->position = store_latest_sequence(follower->server->store);
-        changes_are_seen(follower->server, batch);
+        changes_tell(follower->server, batch);
     }
     session_write_end(follower->session);
     stream->has_applied |= applied;

@@ -68,6 +68,10 @@ static bool needs_everything(const struct transaction *transaction) {
     return false;
 }
 
+static bool is_replica(const struct server *server) {
+    return server->node.is_replica(server->node.context);
+}
+
 static bool reads_unlocked(const struct command *command) {
     return (command->flags & COMMAND_OTHER_KEYS) != 0 ||
            ((command->flags & COMMAND_READONLY) != 0 && command->first_key == 0);
@@ -76,7 +80,7 @@ static bool reads_unlocked(const struct command *command) {
 // Reads of keys that nobody has named lock none: a snapshot keeps others' writes from them. On a replica the
 // master's changes come without locks.
 static bool needs_snapshot(const struct server *server, const struct transaction *transaction) {
-    if (server->node.is_replica(server->node.context))
+    if (is_replica(server))
         return true;
     for (size_t i = 0; i < transaction->count; i++) {
         if (reads_unlocked(transaction->queue[i].command))
@@ -101,12 +105,17 @@ static void run_queue(struct command_context *context, const struct transaction 
         outbox_publish(outbox, context->client);
 }
 
-// The snapshot is older than the look at what is watched: what the master has changed before it is noticed.
-static void run_inside(struct command_context *context, const struct transaction *transaction) {
+// On a replica the master's changes lock no keys: none may come between being seen and being noticed.
+static bool must_be_alone(const struct server *server, const struct transaction *transaction) {
+    return is_replica(server) && transaction->watches != NULL;
+}
+
+// `alone`: with the guard held exclusively. Who has become a replica since that was decided may try again.
+static void run_inside(struct command_context *context, const struct transaction *transaction, bool alone) {
     bool on_snapshot = needs_snapshot(context->server, transaction);
     if (on_snapshot)
         session_snapshot_begin(context->session);
-    if (watch_is_broken(context, transaction))
+    if (watch_is_broken(context, transaction) || (!alone && must_be_alone(context->server, transaction)))
         reply_null_array(context->reply);
     else if (!dispatch_refuse_queue(context))
         run_queue(context, transaction);
@@ -123,8 +132,9 @@ void dispatch_transaction(struct command_context *context) {
         dispatch_collect_keys(queued->command, queued->arguments, queued->count, &keys);
     }
     bool is_exclusive = needs_everything(transaction);
-    if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive)) {
-        run_inside(context, transaction);
+    bool alone = is_exclusive || must_be_alone(context->server, transaction);
+    if (dispatch_begin_write(context, keys.keys, keys.count, alone)) {
+        run_inside(context, transaction, alone);
         session_write_end(context->session);
     }
     if (is_exclusive)
