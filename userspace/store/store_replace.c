@@ -196,6 +196,8 @@ bool store_replace(struct store *store, const char *directory, char error[STORE_
     atomic_store(&store->is_wanted, true);
     store_stop_compacting(store);
     always_assert(pthread_rwlock_wrlock(&store->use) == 0, "the database can be taken");
+    // The new one is older than what was known of the master's changes.
+    store_follow(store, 0);
     const struct read_changes everything = {.all = true};
     read_cache_change_begin(store->read_cache, &everything);
     bool replaced = replace(store, directory, error);
