@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses: cmocka, hiredis, the harness, chaos_network.
+// Uses: cmocka, hiredis, the harness, the network.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,6 @@
 
 #include "chaos_cluster.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,22 +30,17 @@ static const char settings[] = "bind 0.0.0.0\n"
 
 enum { SETTLE_SECONDS = IS_SANITIZED ? 240 : 60, LOG_SHOWN = 12000 };
 
-static void enter(int place) {
-    if (!chaos_network_go(place))
-        fail_msg("cannot go to a namespace: %s", strerror(errno));
-}
-
 // --- Processes ---
 
 static void connect_inside(struct chaos_cluster *cluster, int node) {
-    enter(node);
+    network_go(node);
     cluster->nodes[node].inside = server_connect(&cluster->nodes[node].server);
     cluster->nodes[node].state = CHAOS_RUNNING;
-    enter(CHAOS_CLIENTS);
+    network_go(NETWORK_HOME);
 }
 
 static void start_node(struct chaos_cluster *cluster, int node) {
-    enter(node);
+    network_go(node);
     server_start(&cluster->nodes[node].server, settings);
     connect_inside(cluster, node);
     cluster->nodes[node].master = -1;
@@ -69,18 +63,18 @@ void chaos_cluster_kill(struct chaos_cluster *cluster, int node) {
 }
 
 void chaos_cluster_restart(struct chaos_cluster *cluster, int node) {
-    enter(node);
+    network_go(node);
     server_restart(&cluster->nodes[node].server);
     connect_inside(cluster, node);
 }
 
 void chaos_cluster_restart_in_vain(struct chaos_cluster *cluster, int node, unsigned milliseconds) {
     const struct timespec time = {.tv_nsec = milliseconds * 1000000L};
-    enter(node);
+    network_go(node);
     server_spawn(&cluster->nodes[node].server);
     (void)nanosleep(&time, NULL);
     server_kill(&cluster->nodes[node].server);
-    enter(CHAOS_CLIENTS);
+    network_go(NETWORK_HOME);
 }
 
 void chaos_cluster_stop(struct chaos_cluster *cluster, int node) {
@@ -101,13 +95,12 @@ void chaos_cluster_continue(struct chaos_cluster *cluster, int node) {
 
 void chaos_cluster_follow(struct chaos_cluster *cluster, int node, int master) {
     struct chaos_node *replica = &cluster->nodes[node];
-    char address[CHAOS_ADDRESS_SIZE];
     replica->master = master;
     if (master < 0) {
         expect_text(replica->inside, "OK", "REPLICAOF NO ONE");
     } else {
-        chaos_network_address(master, node, address);
-        expect_text(replica->inside, "OK", "REPLICAOF %s %d", address, cluster->nodes[master].server.port);
+        expect_text(replica->inside, "OK", "REPLICAOF %s %d", network_address(master),
+                    cluster->nodes[master].server.port);
     }
     expect_text(replica->inside, "OK", "CONFIG REWRITE"); // for when it is killed
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A master and its replicas on the places of chaos_network.h, and what can happen to them. Each node has a
-// connection from within its own namespace, which no cut link touches. All for the main thread. Include after
-// cmocka.h.
+// A master and its replicas, at the places of the network with their numbers, and what can happen to them.
+// Each node has a connection from within its own namespace, which no cut link touches. All for the main
+// thread. Include after cmocka.h.
 #ifndef KVFENCE_TESTS_INTEGRATION_CHAOS_CLUSTER_H
 #define KVFENCE_TESTS_INTEGRATION_CHAOS_CLUSTER_H
 
-#include "chaos_network.h"
 #include "harness.h"
+#include "network.h"
+
+enum { CHAOS_NODES = NETWORK_HOME };
 
 enum chaos_state { CHAOS_RUNNING, CHAOS_STOPPED, CHAOS_DEAD };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses: cmocka, hiredis, chaos_network, chaos_words.
+// Uses: cmocka, hiredis, chaos_cluster, chaos_words.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include "chaos_load.h"
 
-#include "chaos_network.h"
+#include "chaos_cluster.h"
 #include "chaos_words.h"
 #include "harness.h"
 
@@ -93,7 +93,6 @@ static bool only_reads(const struct client *client) {
 static bool connect_to_node(struct client *client) {
     struct chaos_load *load = client->load;
     const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000, .tv_usec = PATIENCE_MS % 1000 * 1000};
-    char address[CHAOS_ADDRESS_SIZE];
     take(load);
     int node = only_reads(client) ? client->name / READERS % CHAOS_NODES : load->master;
     int port = load->ports[node];
@@ -102,9 +101,8 @@ static bool connect_to_node(struct client *client) {
     if (client->connection != NULL && client->connected_to == aim && client->connection->err == 0)
         return true;
     disconnect(client);
-    chaos_network_address(node, CHAOS_CLIENTS, address);
     client->connected_to = aim;
-    client->connection = redisConnectWithTimeout(address, port, patience);
+    client->connection = redisConnectWithTimeout(network_address(node), port, patience);
     if (client->connection != NULL && client->connection->err == 0 &&
         redisSetTimeout(client->connection, patience) == REDIS_OK)
         return true;

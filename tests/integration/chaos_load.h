@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients that write all kinds of data, at the clients' place of chaos_network.h, to whichever node is the
+// Clients that write all kinds of data, from the test's own place of the network, to whichever node is the
 // master. Each of them also writes keys that it numbers, and remembers those of which it was told that they
 // are stored, and whether WAIT said that a replica has them too. All functions are for the main thread.
 // Include after cmocka.h.

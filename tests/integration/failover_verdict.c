@@ -41,7 +41,7 @@ static void judge_presence(const struct failover *failover, const struct writer 
                            const struct write *write, bool is_there, struct verdict *verdict) {
     if (write->outcome != WRITE_ACKNOWLEDGED)
         return;
-    if (writer->target == failover->new_place) {
+    if (writer->target == failover->new_master) {
         verdict->new_lost += !is_there;
         return;
     }
@@ -70,7 +70,7 @@ static uint64_t first_of_new_master(const struct failover *failover) {
     uint64_t first_ns = UINT64_MAX;
     for (size_t i = 0; i < failover->count; i++) {
         const struct writer *writer = &failover->writers[i];
-        for (size_t j = 0; writer->target == failover->new_place && j < writer->count; j++) {
+        for (size_t j = 0; writer->target == failover->new_master && j < writer->count; j++) {
             const struct write *write = &writer->writes[j];
             if (write->outcome == WRITE_ACKNOWLEDGED && write->answered_ns != 0 &&
                 write->answered_ns < first_ns)
@@ -99,7 +99,7 @@ static void judge_times(const struct failover *failover, struct verdict *verdict
     uint64_t new_begins_ns = first_of_new_master(failover);
     for (size_t i = 0; i < failover->count; i++) {
         const struct writer *writer = &failover->writers[i];
-        bool is_old = writer->target == failover->old_place;
+        bool is_old = writer->target == failover->old_master;
         for (size_t j = 0; j < writer->count; j++) {
             const struct write *write = &writer->writes[j];
             if (write->outcome == WRITE_UNKNOWN)

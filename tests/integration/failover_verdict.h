@@ -12,9 +12,9 @@
 struct failover {
     const struct writer *writers;
     size_t count;
-    int old_place, new_place; // what writers aim at
-    uint64_t deadline_ns;     // the old master's lease was over, at the latest
-    uint64_t stopped_ns;      // the old master's process was stopped; 0: it was not
+    int old_master, new_master; // nodes, which writers aim at
+    uint64_t deadline_ns;       // the old master's lease was over, at the latest
+    uint64_t stopped_ns;        // the old master's process was stopped; 0: it was not
 };
 
 struct verdict {

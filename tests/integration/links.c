@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Namespaces, the links between them, and traffic from the other side. Uses: libbpf, the fence's rig.
+// The links, and traffic from the other side. Uses: libbpf, the fence's rig, the network.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,14 +13,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,83 +26,53 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int namespaces[PLACES]; // descriptors, from links_enter() to the process's end
-
 static void must(bool done, const char *what) {
     if (!done)
         fail_msg("cannot %s: %s", what, strerror(errno));
 }
 
-// --- Namespaces ---
-
-static void go(enum place place) {
-    must(setns(namespaces[place], CLONE_NEWNET) == 0, "enter a network namespace");
-}
-
-static int own_namespace(void) {
-    return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-}
-
 int links_enter(void **state) {
-    if (fence_rig_enter(state) != 0 || (namespaces[AT_NODE] = own_namespace()) < 0)
+    if (fence_rig_enter(state) != 0 || !network_make_places())
         return -1;
-    for (int place = AT_CLIENTS; place < PLACES; place++) {
-        if (unshare(CLONE_NEWNET) != 0 || (namespaces[place] = own_namespace()) < 0) {
-            perror("cannot make a network namespace");
-            return -1;
-        }
-    }
-    go(AT_NODE);
     fence_load_unattached();
     return 0;
-}
-
-void at(enum place place, const char *format, ...) {
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    go(place);
-    int status = system(line); // NOLINT(cert-env33-c): a test's own words
-    go(AT_NODE);
-    if (status != 0)
-        fail_msg("'%s' failed", line);
 }
 
 // --- Links ---
 
 static void join(int number) {
-    at(AT_NODE, "ip link add node%d type veth peer name client%d netns /proc/%d/fd/%d", number, number,
-       (int)getpid(), namespaces[AT_CLIENTS]);
-    at(AT_NODE, "ip address add 10.99.%d.1/24 dev node%d && ip link set node%d up", number, number, number);
-    at(AT_CLIENTS, "ip address add 10.99.%d.2/24 dev client%d && ip link set client%d up", number, number,
-       number);
+    network_run(AT_NODE, "ip link add node%d type veth peer name client%d netns %s", number, number,
+                network_namespace(AT_CLIENTS));
+    network_run(AT_NODE, "ip address add 10.99.%d.1/24 dev node%d && ip link set node%d up", number, number,
+                number);
+    network_run(AT_CLIENTS, "ip address add 10.99.%d.2/24 dev client%d && ip link set client%d up", number,
+                number, number);
 }
 
 void links_build(void) {
-    at(AT_NODE, "for i in 0 1; do ip link del node$i 2>/dev/null; done; ip link set lo up");
-    at(AT_CLIENTS, "ip link del far0 2>/dev/null; echo 0 >/proc/sys/net/ipv4/ip_no_pmtu_disc");
+    network_run(AT_NODE, "for i in 0 1; do ip link del node$i 2>/dev/null; done; ip link set lo up");
+    network_run(AT_CLIENTS, "ip link del far0 2>/dev/null; echo 0 >/proc/sys/net/ipv4/ip_no_pmtu_disc");
     fence_detach("lo");
     join(0);
     join(1);
-    at(AT_NODE, "ip address add fd99::1/64 dev node0 nodad");
-    at(AT_CLIENTS, "ip address add fd99::2/64 dev client0 nodad");
+    network_run(AT_NODE, "ip address add fd99::1/64 dev node0 nodad");
+    network_run(AT_CLIENTS, "ip address add fd99::2/64 dev client0 nodad");
 }
 
 void links_build_narrow_way(void) {
-    at(AT_NODE, "ip link del node0 && ip link add node0 type veth peer name narrow");
-    at(AT_NODE, "ip link set narrow netns /proc/%d/fd/%d", (int)getpid(), namespaces[AT_ROUTER]);
-    at(AT_NODE, "ip address add 10.99.0.1/24 dev node0 && ip link set node0 up && "
-                "ip route add 10.98.0.0/24 via 10.99.0.3");
-    at(AT_CLIENTS, "ip link add far0 type veth peer name wide");
-    at(AT_CLIENTS, "ip link set wide netns /proc/%d/fd/%d", (int)getpid(), namespaces[AT_ROUTER]);
-    at(AT_CLIENTS, "ip address add 10.98.0.2/24 dev far0 && ip link set far0 up && "
-                   "ip route add 10.99.0.0/24 via 10.98.0.3");
-    at(AT_CLIENTS, "echo 1 >/proc/sys/net/ipv4/ip_no_pmtu_disc"); // so routers may cut packets
-    at(AT_ROUTER, "ip address add 10.99.0.3/24 dev narrow && ip address add 10.98.0.3/24 dev wide && "
-                  "ip link set narrow mtu 600 up && ip link set wide up && "
-                  "echo 1 >/proc/sys/net/ipv4/ip_forward");
+    network_run(AT_NODE, "ip link del node0 && ip link add node0 type veth peer name narrow");
+    network_run(AT_NODE, "ip link set narrow netns %s", network_namespace(AT_ROUTER));
+    network_run(AT_NODE, "ip address add 10.99.0.1/24 dev node0 && ip link set node0 up && "
+                         "ip route add 10.98.0.0/24 via 10.99.0.3");
+    network_run(AT_CLIENTS, "ip link add far0 type veth peer name wide");
+    network_run(AT_CLIENTS, "ip link set wide netns %s", network_namespace(AT_ROUTER));
+    network_run(AT_CLIENTS, "ip address add 10.98.0.2/24 dev far0 && ip link set far0 up && "
+                            "ip route add 10.99.0.0/24 via 10.98.0.3");
+    network_run(AT_CLIENTS, "echo 1 >/proc/sys/net/ipv4/ip_no_pmtu_disc"); // so routers may cut packets
+    network_run(AT_ROUTER,
+                "ip address add 10.99.0.3/24 dev narrow && ip address add 10.98.0.3/24 dev wide && "
+                "ip link set narrow mtu 600 up && ip link set wide up && "
+                "echo 1 >/proc/sys/net/ipv4/ip_forward");
 }
 
 static void ask_link(const char *interface, struct ethtool_value *value) {
@@ -116,9 +84,9 @@ static void ask_link(const char *interface, struct ethtool_value *value) {
     assert_int_equal(close(descriptor), 0);
 }
 
-void link_switch(enum place place, const char *interface, enum link_feature feature, bool on) {
+void link_switch(int place, const char *interface, enum link_feature feature, bool on) {
     struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS, .data = on};
-    go(place);
+    network_go(place);
     if (feature == LINK_TAGS_BESIDE_PACKETS) {
         ask_link(interface, &value);
         value.cmd = ETHTOOL_SFLAGS;
@@ -127,14 +95,14 @@ void link_switch(enum place place, const char *interface, enum link_feature feat
         value.cmd = feature == LINK_RECEIVE_MERGING ? ETHTOOL_SGRO : ETHTOOL_STSO;
     }
     ask_link(interface, &value);
-    go(AT_NODE);
+    network_go(AT_NODE);
 }
 
 // --- Tags, by programs of their own: not every kernel has devices for VLANs ---
 
-static void attach_program(enum place place, const char *interface, enum bpf_tc_attach_point point,
+static void attach_program(int place, const char *interface, enum bpf_tc_attach_point point,
                            const struct bpf_insn *program, size_t length) {
-    go(place);
+    network_go(place);
     int descriptor = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "tags", "GPL", program, length, NULL);
     must(descriptor >= 0, "load a program for tags");
     struct bpf_tc_hook hook = {
@@ -146,7 +114,7 @@ static void attach_program(enum place place, const char *interface, enum bpf_tc_
     must(created == 0 || created == -EEXIST, "add a queueing discipline");
     must(bpf_tc_attach(&hook, &options) == 0, "attach a program for tags");
     assert_int_equal(close(descriptor), 0);
-    go(AT_NODE);
+    network_go(AT_NODE);
 }
 
 #define KEEP_CONTEXT                                                                                         \
@@ -187,23 +155,11 @@ void links_tag(uint16_t outer_protocol, uint16_t inner_protocol) {
 
 // --- Traffic ---
 
-redisContext *connect_from(enum place place, const char *address, int port) {
-    struct timeval patience = {.tv_sec = 30};
-    go(place);
-    redisContext *connection = redisConnectWithTimeout(address, port, patience);
-    go(AT_NODE);
-    assert_non_null(connection);
-    if (connection->err != 0)
-        fail_msg("cannot connect to %s: %s", address, connection->errstr);
-    assert_int_equal(redisSetTimeout(connection, patience), REDIS_OK);
-    return connection;
-}
-
-void send_frame_from(enum place place, const char *interface, const void *frame, size_t length) {
-    go(place);
+void send_frame_from(int place, const char *interface, const void *frame, size_t length) {
+    network_go(place);
     int descriptor = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(interface)};
-    go(AT_NODE);
+    network_go(AT_NODE);
     must(descriptor >= 0, "open a packet socket");
     ssize_t sent = sendto(descriptor, frame, length, 0, (struct sockaddr *)&address, sizeof(address));
     must(sent == (ssize_t)length, "send a frame");

@@ -30,7 +30,7 @@
 #include <time.h>
 
 enum { CLIENTS = 50, DEFAULT_SECONDS = 5, DEFAULT_ROUNDS = 6, LONG_RUN_SECONDS = 60, TICK_MS = 10 };
-enum { LINKS = CHAOS_PLACES * CHAOS_PLACES };
+enum { LINKS = NETWORK_PLACES * NETWORK_PLACES };
 
 enum event { CUTS, KILLS, STOPS, FOLLOWS, REVOLTS, FLUSHES, EVENTS };
 
@@ -42,7 +42,7 @@ struct chaos {
     uint64_t node_heals_ms[CHAOS_NODES]; // 0: nothing is wrong
     uint64_t link_heals_ms[LINKS];
     unsigned events[EVENTS];
-    unsigned cuts[CHAOS_CUTS];
+    unsigned cuts[NETWORK_CUTS];
     bool has_ended; // as it should
 };
 
@@ -100,7 +100,7 @@ static void report(struct chaos *chaos) {
     print_message("%u kills, %u stops, %u cuts (%u with notice, %u without, %u one way), %u other masters, "
                   "%u revolts, %u times emptied; %u full copies (%u discarded something), %u streams\n",
                   chaos->events[KILLS], chaos->events[STOPS], chaos->events[CUTS],
-                  chaos->cuts[CHAOS_LINK_DOWN], chaos->cuts[CHAOS_SILENCE], chaos->cuts[CHAOS_ONE_WAY],
+                  chaos->cuts[NETWORK_LINK_DOWN], chaos->cuts[NETWORK_SILENCE], chaos->cuts[NETWORK_ONE_WAY],
                   chaos->events[FOLLOWS], chaos->events[REVOLTS], chaos->events[FLUSHES], full, discards,
                   streams);
 }
@@ -165,15 +165,15 @@ static void stop_node(struct chaos *chaos, int node) {
     chaos->events[STOPS]++;
 }
 
-static void cut(struct chaos *chaos, int first, int second, enum chaos_cut how) {
-    chaos_network_cut(first, second, how);
+static void cut(struct chaos *chaos, int first, int second, enum network_cut how) {
+    network_cut(first, second, how);
     chaos->cuts[how]++;
     chaos->events[CUTS]++;
 }
 
 static void heal_link(struct chaos *chaos, int link) {
     chaos->link_heals_ms[link] = 0;
-    chaos_network_mend(link / CHAOS_PLACES, link % CHAOS_PLACES);
+    network_mend(link / NETWORK_PLACES, link % NETWORK_PLACES);
 }
 
 static void heal_what_is_due(struct chaos *chaos, uint64_t now) {
@@ -194,13 +194,13 @@ static uint64_t until(struct chaos *chaos) {
 }
 
 static void cut_something(struct chaos *chaos) {
-    int one = (int)random_below(chaos, CHAOS_PLACES);
-    int other = (int)random_below(chaos, CHAOS_PLACES);
-    enum chaos_cut how = (enum chaos_cut)random_below(chaos, CHAOS_CUTS);
-    if (one == other || chaos->link_heals_ms[one * CHAOS_PLACES + other] != 0)
+    int one = (int)random_below(chaos, NETWORK_PLACES);
+    int other = (int)random_below(chaos, NETWORK_PLACES);
+    enum network_cut how = (enum network_cut)random_below(chaos, NETWORK_CUTS);
+    if (one == other || chaos->link_heals_ms[one * NETWORK_PLACES + other] != 0)
         return;
     cut(chaos, one, other, how);
-    chaos->link_heals_ms[one * CHAOS_PLACES + other] = until(chaos);
+    chaos->link_heals_ms[one * NETWORK_PLACES + other] = until(chaos);
 }
 
 static void harm_node(struct chaos *chaos, void (*harm)(struct chaos *chaos, int node)) {
@@ -367,14 +367,14 @@ static void the_master_is_cut_off(struct chaos *chaos) {
     int old = chaos->master;
     int one = first_replica(chaos);
     int other = second_replica(chaos);
-    enum chaos_cut how = (enum chaos_cut)random_below(chaos, CHAOS_ONE_WAY);
+    enum network_cut how = (enum network_cut)random_below(chaos, NETWORK_ONE_WAY);
     cut(chaos, old, one, how);
     cut(chaos, old, other, how);
     let_time_pass(random_below(chaos, 500));
     promote_the_better_one(chaos);
     await_replicated_writes(chaos, 50, "the new master's writes are replicated");
-    chaos_network_mend(old, one);
-    chaos_network_mend(old, other);
+    network_mend(old, one);
+    network_mend(old, other);
     come_back(chaos, old);
 }
 
@@ -387,9 +387,9 @@ static void a_replica_dies(struct chaos *chaos) {
 
 static void a_replica_is_cut_off(struct chaos *chaos) {
     int node = random_below(chaos, 2) == 0 ? first_replica(chaos) : second_replica(chaos);
-    cut(chaos, chaos->master, node, (enum chaos_cut)random_below(chaos, CHAOS_CUTS));
+    cut(chaos, chaos->master, node, (enum network_cut)random_below(chaos, NETWORK_CUTS));
     await_replicated_writes(chaos, 50, "the other replica has the writes");
-    chaos_network_mend(chaos->master, node);
+    network_mend(chaos->master, node);
 }
 
 // Killed and back before anybody else takes its place.
@@ -438,5 +438,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_failure_loses_no_write_that_a_replica_had, open_chaos,
                                         close_chaos),
     };
-    return cmocka_run_group_tests(tests, chaos_network_make, NULL);
+    return cmocka_run_group_tests(tests, network_make, NULL);
 }

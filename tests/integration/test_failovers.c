@@ -15,6 +15,7 @@
 
 #include "controller.h"
 #include "failover_verdict.h"
+#include "fence_rig.h"
 #include "lease_client.h"
 #include "network.h"
 #include "replication_pair.h"
@@ -30,8 +31,8 @@
 #define DISCARDED "sequence numbers that the master does not have"
 
 enum {
-    CONTROLLER = 0, // the places; nodes live in 1 and 2
-    CLIENTS = 3,
+    CLIENTS = 2, // their place; those of the nodes are 0 and 1
+    CONTROLLER = NETWORK_HOME,
     OLD_WRITERS = 7,
     WRITERS = 11,
     DEFAULT_ROUNDS = 5,
@@ -69,16 +70,12 @@ struct drill {
     struct verdict sum;
 };
 
-static int place_of(int node) {
-    return node + 1;
-}
-
 static struct test_server *server_of(struct drill *drill, int node) {
     return &drill->controller.nodes[node].server;
 }
 
 static redisContext *client_of(struct drill *drill, int node) {
-    return network_connect(CLIENTS, place_of(node), server_of(drill, node)->port);
+    return network_connect(CLIENTS, network_address(node), server_of(drill, node)->port);
 }
 
 static bool tick(struct drill *drill, int node) {
@@ -90,12 +87,12 @@ static bool tick(struct drill *drill, int node) {
 // --- The nodes ---
 
 static void start_node(struct drill *drill, int node) {
-    network_go(place_of(node));
+    network_go(node);
     server_start(server_of(drill, node), "bind 0.0.0.0\ncluster-enabled yes\nmaster-lease-mode block-write\n"
                                          "fence-bpf-path " FENCE_PINS);
     await_fence(server_of(drill, node), "attached");
     network_go(CONTROLLER);
-    drill->controller.nodes[node].address = network_address(place_of(node));
+    drill->controller.nodes[node].address = network_address(node);
     drill->controller.nodes[node].is_member = true;
 }
 
@@ -196,7 +193,7 @@ static void start_writers(struct drill *drill) {
     for (unsigned i = 0; i < WRITERS; i++) {
         int node = i < OLD_WRITERS ? drill->old : drill->new;
         drill->writers[i] = (struct writer){.place = CLIENTS,
-                                            .target = place_of(node),
+                                            .target = node,
                                             .port = server_of(drill, node)->port,
                                             .kind = kinds[i % 3],
                                             .round = drill->round,
@@ -225,8 +222,7 @@ static bool has_acknowledged(void *context) {
     struct drill *drill = awaited->drill;
     keep_lease(drill, awaited->node, 0);
     for (size_t i = 0; i < WRITERS; i++) {
-        if (drill->writers[i].target == place_of(awaited->node) &&
-            atomic_load(&drill->writers[i].acknowledged) == 0)
+        if (drill->writers[i].target == awaited->node && atomic_load(&drill->writers[i].acknowledged) == 0)
             return false;
     }
     return true;
@@ -247,14 +243,12 @@ static void begin(struct drill *drill) {
         controller->nodes[node].lease_clock[0] = '\0';
         controller->nodes[node].patience_ms = 0;
     }
-    drill->failover = (struct failover){.writers = drill->writers,
-                                        .count = WRITERS,
-                                        .old_place = place_of(drill->old),
-                                        .new_place = place_of(drill->new)};
+    drill->failover = (struct failover){
+        .writers = drill->writers, .count = WRITERS, .old_master = drill->old, .new_master = drill->new};
     wait_until(is_flushed, drill, PATIENCE_SECONDS, "the old master takes writes");
     if (drill->plan.is_fenced) {
-        network_go(place_of(drill->old));
-        fence_attach(network_interface(place_of(drill->old), CLIENTS), FENCE_BY_TC);
+        network_go(drill->old);
+        fence_attach(network_interface(CLIENTS), FENCE_BY_TC);
         network_go(CONTROLLER);
     }
     start_writers(drill);
@@ -277,22 +271,22 @@ static void look_at_the_deadline(struct drill *drill) {
 
 static void cut_off(struct drill *drill) {
     const struct plan *plan = &drill->plan;
-    int old = place_of(drill->old);
-    int new = place_of(drill->new);
+    int old = drill->old;
+    int new = drill->new;
     if (plan->replication_lags) {
-        network_cut(old, new);
+        network_cut(old, new, NETWORK_SILENCE);
         keep_lease(drill, drill->old, plan->lease_ms / 2);
     }
     drill->controller.nodes[drill->old].patience_ms = SHORT_PATIENCE_MS;
     controller_hang_up(&drill->controller, drill->old); // the next connection has that patience
     (void)tick(drill, drill->old);
     if (plan->answers_are_lost) {
-        network_lose(old, CONTROLLER);
+        network_cut(old, CONTROLLER, NETWORK_ONE_WAY);
         (void)tick(drill, drill->old);
     }
-    network_cut(CONTROLLER, old);
+    network_cut(CONTROLLER, old, NETWORK_SILENCE);
     if (plan->replication_is_cut)
-        network_cut(old, new);
+        network_cut(old, new, NETWORK_SILENCE);
     else
         network_mend(old, new);
     drill->heartbeat_is_under_way = plan->sends_since && drill->controller.nodes[drill->old].link != NULL;
@@ -378,15 +372,15 @@ static bool has_grown(void *context) {
 static void mend_under_a_late_heartbeat(struct drill *drill) {
     redisContext *client = client_of(drill, drill->old);
     struct late_heartbeats late = {drill, client, lease_number(client, "lease_late_heartbeats")};
-    network_mend(CONTROLLER, place_of(drill->old));
+    network_mend(CONTROLLER, drill->old);
     wait_until(has_grown, &late, PATIENCE_SECONDS, "the heartbeat that was under way arrives");
     expect_lease_state(client, "expired");
     redisFree(client);
 }
 
 static void heal(struct drill *drill) {
-    int old = place_of(drill->old);
-    int new = place_of(drill->new);
+    int old = drill->old;
+    int new = drill->new;
     if (drill->plan.replica_is_mended_first)
         network_mend(old, new);
     if (drill->heartbeat_is_under_way && drill->plan.waits_for_late_heartbeat)
@@ -427,8 +421,8 @@ static void play(struct drill *drill) {
     judge(drill);
     for (size_t i = 0; i < WRITERS; i++)
         writer_release(&drill->writers[i]);
-    network_go(place_of(drill->old));
-    fence_detach(network_interface(place_of(drill->old), CLIENTS));
+    network_go(drill->old);
+    fence_detach(network_interface(CLIENTS));
     network_go(CONTROLLER);
 }
 
@@ -445,10 +439,17 @@ static void no_failover_makes_two_masters_or_two_histories(void **state) {
     verdict_print("all", &drill->sum);
 }
 
+static int enter_network(void **state) {
+    if (fence_rig_enter(state) != 0 || network_make(state) != 0)
+        return -1;
+    fence_load_unattached();
+    return 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_failover_makes_two_masters_or_two_histories, open_nodes,
                                         close_nodes),
     };
-    return cmocka_run_group_tests(tests, network_enter, NULL);
+    return cmocka_run_group_tests(tests, enter_network, NULL);
 }

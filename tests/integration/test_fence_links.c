@@ -48,18 +48,18 @@ static unsigned long long inspected(const struct own_server *own) {
 
 // --- What every link must do ---
 
-static redisContext *write_over(const struct own_server *own, enum place place, const char *address,
+static redisContext *write_over(const struct own_server *own, int place, const char *address,
                                 const char *value) {
-    redisContext *connection = connect_from(place, address, own->server.port);
+    redisContext *connection = network_connect(place, address, own->server.port);
     send_command(connection, "SET key %s", value);
     return connection;
 }
 
 // The lease has ended: a read passes, and a write is dropped, before the server.
-static redisContext *expect_dropped(const struct own_server *own, enum place place, const char *address,
+static redisContext *expect_dropped(const struct own_server *own, int place, const char *address,
                                     const char *value) {
     unsigned long long before = dropped(own), seen = inspected(own);
-    redisContext *reader = connect_from(place, address, own->server.port);
+    redisContext *reader = network_connect(place, address, own->server.port);
     expect_text(reader, "PONG", "PING");
     redisFree(reader);
     assert_true(inspected(own) > seen);
@@ -71,8 +71,7 @@ static redisContext *expect_dropped(const struct own_server *own, enum place pla
     return writer;
 }
 
-static void expect_fenced(const struct own_server *own, enum place place, const char *address,
-                          const char *value) {
+static void expect_fenced(const struct own_server *own, int place, const char *address, const char *value) {
     lease_grant(own->client, 1, LONG_LEASE_MS);
     unsigned long long seen = inspected(own);
     expect_answer(write_over(own, place, address, "before"), "OK");
@@ -170,8 +169,8 @@ static void tc_sees_behind_a_provider_tag_and_another(void **state) {
 // --- Sizes ---
 
 static void make_jumbo(void) {
-    at(AT_NODE, "ip link set node0 mtu 9000");
-    at(AT_CLIENTS, "ip link set client0 mtu 9000");
+    network_run(AT_NODE, "ip link set node0 mtu 9000");
+    network_run(AT_CLIENTS, "ip link set client0 mtu 9000");
     link_switch(AT_CLIENTS, "client0", LINK_SEGMENTATION_IN_CARD, false);
 }
 
@@ -189,7 +188,7 @@ static void native_xdp_finds_a_write_at_the_end_of_a_jumbo_frame(void **state) {
     make_jumbo();
     fence_attach("node0", FENCE_BY_NATIVE_XDP);
     let_lease_end(own);
-    redisContext *writer = connect_from(AT_CLIENTS, NODE, own->server.port);
+    redisContext *writer = network_connect(AT_CLIENTS, NODE, own->server.port);
     for (int i = 0; i < READS; i++)
         assert_int_equal(redisAppendCommand(writer, "GET key"), REDIS_OK);
     send_command(writer, "SET key value");
@@ -255,7 +254,7 @@ static void both_hooks_on_one_interface_drop_once(void **state) {
     fence_attach("node0", FENCE_BY_NATIVE_XDP);
     fence_attach("node0", FENCE_BY_TC);
     let_lease_end(own);
-    redisContext *reader = connect_from(AT_CLIENTS, NODE, own->server.port);
+    redisContext *reader = network_connect(AT_CLIENTS, NODE, own->server.port);
     expect_text(reader, "PONG", "PING");
     redisFree(reader);
     assert_int_equal(inspected(own), 2); // by each of them
@@ -293,7 +292,7 @@ static void strict_drops_continuations(void **state) {
     static const char command_begin[] = "*2\r\n$4\r\nECHO\r\n$5\r\nhe", command_end[] = "llo\r\n";
     fence_attach("node0", FENCE_BY_NATIVE_XDP);
     let_lease_end(own);
-    redisContext *client = connect_from(AT_CLIENTS, NODE, own->server.port);
+    redisContext *client = network_connect(AT_CLIENTS, NODE, own->server.port);
     unsigned long long seen = inspected(own);
     raw_send_text(client->fd, command_begin);
     while (inspected(own) == seen) // the policy may only change behind it

@@ -118,7 +118,7 @@ static void let_lease_end(const struct own_server *own) {
 static void expect_reads_pass(const struct own_server *own) {
     stream.length = 0;
     size_t reads = add_reads(STREAM);
-    redisContext *client = connect_from(AT_CLIENTS, NODE, own->server.port);
+    redisContext *client = network_connect(AT_CLIENTS, NODE, own->server.port);
     raw_send(client->fd, stream.bytes, stream.length);
     for (size_t i = 0; i < reads; i++)
         raw_expect(client->fd, NIL);
@@ -139,7 +139,7 @@ static void expect_first_write_is_dropped(const struct own_server *own) {
     stream.length = 0;
     add(SET);
     (void)add_reads(STREAM - sizeof(SET));
-    redisContext *client = connect_from(AT_CLIENTS, NODE, own->server.port);
+    redisContext *client = network_connect(AT_CLIENTS, NODE, own->server.port);
     assert_true(send_some(client->fd, stream.bytes, stream.length) > MERGED);
     assert_false(is_answered(client, UNANSWERED_MS));
     assert_true(fence_counters(own->server.port).dropped > 0);
@@ -156,7 +156,7 @@ static bool is_merged_and_dropped(const struct own_server *own, size_t bytes) {
     size_t reads = add_reads(bytes);
     add(SET);
     struct outcome outcome = {.heard = &heard,
-                              .client = connect_from(AT_CLIENTS, NODE, own->server.port),
+                              .client = network_connect(AT_CLIENTS, NODE, own->server.port),
                               .expected = reads * strlen(NIL)};
     raw_send(outcome.client->fd, stream.bytes, stream.length);
     wait_until(is_decided, &outcome, 30, "the write is dropped or refused");
@@ -190,8 +190,8 @@ static void merge_at_node(void) {
 
 // The first packets of a connection may hold tens of thousands of bytes.
 static void begin_with_big_windows(void) {
-    at(AT_CLIENTS, "ip route change 10.99.0.0/24 dev client0 initcwnd 60");
-    at(AT_NODE, "ip route change 10.99.0.0/24 dev node0 initrwnd 100");
+    network_run(AT_CLIENTS, "ip route change 10.99.0.0/24 dev client0 initcwnd 60");
+    network_run(AT_NODE, "ip route change 10.99.0.0/24 dev node0 initrwnd 100");
 }
 
 static void tc_judges_merged_segments_as_a_whole(void **state) {
@@ -219,8 +219,8 @@ static void tc_judges_segments_that_were_never_cut(void **state) {
 
 // XDP in native mode has segments cut for it, but a link may be as wide as the biggest of them.
 static void native_xdp_judges_frames_of_many_pages(void **state) {
-    at(AT_NODE, "ip link set node0 mtu 60000");
-    at(AT_CLIENTS, "ip link set client0 mtu 60000");
+    network_run(AT_NODE, "ip link set node0 mtu 60000");
+    network_run(AT_CLIENTS, "ip link set client0 mtu 60000");
     begin_with_big_windows();
     fence_attach("node0", FENCE_BY_NATIVE_XDP);
     let_lease_end(*state);
@@ -242,8 +242,8 @@ static void tc_fetches_headers_from_fragments(void **state) {
     const struct frame_shape shapes[] = {{.port = (uint16_t)own->server.port},
                                          {.port = (uint16_t)own->server.port, .ip = 6},
                                          {.port = (uint16_t)own->server.port, .ip_options = 40}};
-    at(AT_NODE, "ip link set node0 mtu %d", FULL);
-    at(AT_CLIENTS, "ip link set client0 mtu %d", FULL);
+    network_run(AT_NODE, "ip link set node0 mtu %d", FULL);
+    network_run(AT_CLIENTS, "ip link set client0 mtu %d", FULL);
     fence_attach("node0", FENCE_BY_TC);
     let_lease_end(own);
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -277,7 +277,7 @@ static int enter(void **state) {
 static int build_and_start(void **state) {
     links_build();
     // Others let packets leave one by one.
-    at(AT_CLIENTS, "echo reno >/proc/sys/net/ipv4/tcp_congestion_control");
+    network_run(AT_CLIENTS, "echo reno >/proc/sys/net/ipv4/tcp_congestion_control");
     return own_server_start(state);
 }
 
