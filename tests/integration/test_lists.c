@@ -12,6 +12,9 @@
 #include "reply_text.h"
 #include "server_fixture.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
 
 static struct test_server server;
@@ -149,6 +152,97 @@ static void an_element_is_found_while_another_client_moves_it_along(void **state
         redisFree(readers[reader]);
 }
 
+// --- Big lists ---
+
+enum { BIG = 1000 };
+
+static void expect_next_integer(redisContext *connection, long long wanted) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(connection, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+    assert_int_equal(reply->integer, wanted);
+    freeReplyObject(reply);
+}
+
+// Pushes BIG elements, of which every tenth is "x" and the others tell their places.
+static void push_big(void) {
+    for (int i = 0; i < BIG; i++)
+        assert_int_equal(redisAppendCommand(client, i % 10 == 5 ? "RPUSH l x" : "RPUSH l %d", i), REDIS_OK);
+    for (int i = 0; i < BIG; i++)
+        expect_next_integer(client, i + 1);
+}
+
+// The list that LREM must leave.
+static void expect_removed(int count) {
+    int gone[BIG] = {0};
+    int left = count == 0 ? BIG : abs(count);
+    for (int i = 0; i < BIG; i++) {
+        int at = count < 0 ? BIG - 1 - i : i;
+        gone[at] = at % 10 == 5 && left > 0;
+        left -= gone[at];
+    }
+    redisReply *list = command(client, "LRANGE l 0 -1");
+    size_t met = 0;
+    for (int i = 0; i < BIG; i++) {
+        if (gone[i])
+            continue;
+        assert_true(met < list->elements);
+        const char *element = list->element[met++]->str;
+        assert_true(i % 10 == 5 ? strcmp(element, "x") == 0 : strtol(element, NULL, 10) == i);
+    }
+    assert_int_equal(list->elements, met);
+    freeReplyObject(list);
+}
+
+static long long sequence(void) {
+    return server_info_number(client, "replication", "master_repl_offset");
+}
+
+static void removing_moves_the_shorter_side(void **state) {
+    (void)state;
+    static const int counts[] = {1, -1, 3, -3, 50, -50, 60, -60, 99, 0};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        expect_integer(client, i != 0, "DEL l");
+        push_big();
+        long long before = sequence();
+        int removed = counts[i] == 0 ? BIG / 10 : abs(counts[i]);
+        expect_integer(client, removed, "LREM l %d x", counts[i]);
+        assert_true(sequence() - before < 12 * removed + 10);
+        expect_removed(counts[i]);
+    }
+}
+
+static void what_goes_as_a_whole_is_not_deleted_one_by_one(void **state) {
+    (void)state;
+    static const char *const ways[] = {"LTRIM l 5 1", "LPOP l 1000", "RPOP l 2000",
+                                       "LMPOP 1 l LEFT COUNT 1000"};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        push_big();
+        long long before = sequence();
+        freeReplyObject(redisCommand(client, ways[i]));
+        assert_true(sequence() - before < 5);
+        expect_integer(client, 0, "EXISTS l");
+    }
+    for (int i = 0; i < BIG; i++)
+        expect_integer(client, i + 1, "RPUSH l x");
+    long long before = sequence();
+    expect_integer(client, BIG, "LREM l 0 x");
+    assert_true(sequence() - before < 5);
+}
+
+static void trimming_to_little_costs_little(void **state) {
+    (void)state;
+    push_big();
+    expect_integer(client, 1, "EXPIRE l 1000");
+    long long before = sequence();
+    expect_text(client, "OK", "LTRIM l 990 -8");
+    assert_true(sequence() - before < 10);
+    expect_reply(client, "['990' '991' '992']", "LRANGE l 0 -1");
+    expect_integer(client, 1000, "TTL l");
+    expect_integer(client, 4, "RPUSH l y");
+    expect_reply(client, "['990' '991' '992' 'y']", "LRANGE l 0 -1");
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
 int main(void) {
@@ -161,6 +255,9 @@ int main(void) {
         TEST(lmpop_takes_from_the_first_list_that_has_elements),
         TEST(a_transaction_sees_its_own_elements),
         TEST(a_key_of_another_type_is_refused),
+        TEST(removing_moves_the_shorter_side),
+        TEST(what_goes_as_a_whole_is_not_deleted_one_by_one),
+        TEST(trimming_to_little_costs_little),
         TEST(an_element_is_found_while_another_client_moves_it_along),
     };
     return RUN_WITH_SERVERS(tests, servers);

@@ -67,7 +67,7 @@ static void pop_many(struct command_context *context, enum list_end end) {
     if (status == COLLECTION_MISSING)
         reply_null_array(context->reply);
     if (status == COLLECTION_FOUND)
-        (void)list_pop(context, &list, end, (uint64_t)count);
+        (void)list_pop(context, &list, end, (uint64_t)count, output_mark(&context->reply->output));
 }
 
 static void pop(struct command_context *context, enum list_end end) {

@@ -7,8 +7,8 @@
 #include "commands/handlers.h"
 
 // The walk ends before anything is staged.
-bool list_pop(struct command_context *context, struct list *list, enum list_end end, uint64_t count) {
-    struct output_mark before = output_mark(&context->reply->output);
+bool list_pop(struct command_context *context, struct list *list, enum list_end end, uint64_t count,
+              struct output_mark before) {
     struct list_walk walk;
     struct bytes element;
     uint64_t length = list_length(list);
@@ -22,6 +22,10 @@ bool list_pop(struct command_context *context, struct list *list, enum list_end 
         return false;
     if (count == 0)
         return true;
+    if (count == length) {
+        list_clear(list);
+        return true;
+    }
     list_drop(list, end, count);
     list_save(list);
     return true;
@@ -93,10 +97,7 @@ bool list_pop_first(struct command_context *context, const struct list_pop_argum
             return true;
         reply_array(context->reply, 2);
         reply_bulk(context->reply, context->arguments[i]);
-        if (!list_pop(context, &list, asked->end, asked->count)) {
-            output_truncate(&context->reply->output, before);
-            reply_store_error(context, STORE_FAILED);
-        }
+        (void)list_pop(context, &list, asked->end, asked->count, before);
         return true;
     }
     return false;

@@ -8,8 +8,9 @@
 #include "commands/list_value.h"
 
 // Takes up to `count` elements from an end of a list that exists; replies with them as an array. False: the
-// reply is an error.
-bool list_pop(struct command_context *context, struct list *list, enum list_end end, uint64_t count);
+// reply is an error, in place of all that was replied since `before`.
+bool list_pop(struct command_context *context, struct list *list, enum list_end end, uint64_t count,
+              struct output_mark before);
 
 // What LMPOP and BLMPOP are told: numkeys key [key ...] <LEFT | RIGHT> [COUNT count].
 struct list_pop_arguments {

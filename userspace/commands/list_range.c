@@ -8,7 +8,7 @@
 #include "commands/list_value.h"
 #include "commands/reply_walk.h"
 
-// --- LRANGE, LTRIM ---
+// --- LRANGE ---
 
 struct range {
     uint64_t start, count;
@@ -45,6 +45,46 @@ void command_lrange(struct command_context *context) {
     reply_walk_entries(context, walk.iterator, ENTRY_VALUE, range.count, before);
 }
 
+// --- LTRIM ---
+
+// What is kept goes into a list with a new version: then what is dropped need not be deleted one by one. It
+// is held while the walk is open, because nothing may be staged during one.
+static bool stage_kept(struct command_context *context, const struct list *list, struct range range) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct buffer kept = {0};
+    struct list anew;
+    struct list_walk walk;
+    struct bytes element;
+    list_walk_begin(list, range.start, false, &walk);
+    for (; range.count != 0 && list_walk_next(&walk, &element); range.count--)
+        buffer_append_counted(&kept, element);
+    bool done = list_walk_end(context, &walk, before, range.count);
+    if (done) {
+        list_open_anew(context, 1, &anew);
+        anew.collection.metadata.expire_ms = list->collection.metadata.expire_ms;
+        for (struct bytes rest = buffer_bytes(&kept); rest.length != 0;)
+            list_push(&anew, LIST_RIGHT, bytes_take_counted(&rest));
+        list_save(&anew);
+    }
+    buffer_release(&kept);
+    return done;
+}
+
+static bool stage_trim(struct command_context *context, struct list *list, struct range range) {
+    enum { FEW_DROPPED = 64, DROPPED_FOR_KEPT = 4 };
+    uint64_t dropped = list_length(list) - range.count;
+    if (range.count == 0) {
+        list_clear(list);
+    } else if (dropped > FEW_DROPPED + DROPPED_FOR_KEPT * range.count) {
+        return stage_kept(context, list, range);
+    } else if (dropped != 0) {
+        list_drop(list, LIST_LEFT, range.start);
+        list_drop(list, LIST_RIGHT, dropped - range.start);
+        list_save(list);
+    }
+    return true;
+}
+
 void command_ltrim(struct command_context *context) {
     struct list list;
     int64_t start = 0;
@@ -52,20 +92,9 @@ void command_ltrim(struct command_context *context) {
     if (!argument_integer(context, 2, &start) || !argument_integer(context, 3, &stop))
         return;
     enum collection_status status = list_read(context, 1, &list);
-    if (status == COLLECTION_FAILED)
-        return;
-    reply_ok(context->reply);
-    struct range range = range_of(&list, start, stop);
-    if (status == COLLECTION_MISSING || range.count == list_length(&list))
-        return;
-    uint64_t behind = list_length(&list) - range.start - range.count;
-    if (range.count == 0) { // nothing is left: the sub-keys go with the list's version
-        stage_delete(context->session, context->arguments[1]);
-        return;
-    }
-    list_drop(&list, LIST_LEFT, range.start);
-    list_drop(&list, LIST_RIGHT, behind);
-    list_save(&list);
+    if (status == COLLECTION_MISSING ||
+        (status == COLLECTION_FOUND && stage_trim(context, &list, range_of(&list, start, stop))))
+        reply_ok(context->reply);
 }
 
 // --- Moving elements ---
@@ -215,8 +244,8 @@ static bool stage_removal(struct command_context *context, struct list *list, co
                         .left = moves_head ? head_side : tail_side,
                         .gone = removal->removed,
                         .element = context->arguments[3]};
-    if (removal->removed == list_length(list)) { // the sub-keys go with the list's version
-        stage_delete(context->session, context->arguments[1]);
+    if (removal->removed == list_length(list)) {
+        list_clear(list);
         return true;
     }
     if (!move_elements(context, list, &move))

@@ -97,6 +97,11 @@ void list_drop(struct list *list, enum list_end end, uint64_t count) {
     }
 }
 
+void list_clear(struct list *list) {
+    list->head = list->tail;
+    list_save(list);
+}
+
 void list_save(struct list *list) {
     encode_position(list->collection.extra, list->head);
     encode_position(list->collection.extra + POSITION_SIZE, list->tail);

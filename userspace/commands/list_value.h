@@ -33,6 +33,8 @@ void list_set(struct list *list, uint64_t place, struct bytes element);
 void list_push(struct list *list, enum list_end end, struct bytes element);
 // Takes `count` elements, which must be there, away from an end.
 void list_drop(struct list *list, enum list_end end, uint64_t count);
+// Takes all of them away at once, however many: nothing may be put into this list any more.
+void list_clear(struct list *list);
 void list_save(struct list *list);
 
 // Walks from a place on, in either direction: elements by list_walk_next() until it returns false.
