@@ -189,13 +189,33 @@ static void the_greatest_counts_are_those_of_redis(void **state) {
     expect_error(client, "ERR value is out of range", "ZRANDMEMBER z -9223372036854775807 WITHSCORES");
 }
 
+// Their sub-keys are left to compaction, as by DEL.
+static void a_set_that_is_emptied_at_once_costs_as_little_as_its_deletion(void **state) {
+    (void)state;
+    static const char *const ways[][2] = {{"SADD s a b c d e f g h", "SPOP s 8"},
+                                          {"ZADD z 1 a 1 b 1 c 1 d 1 e 1 f", "ZREMRANGEBYRANK z 0 -1"},
+                                          {"ZADD z 1 a 1 b 1 c 1 d 1 e 1 f", "ZREMRANGEBYSCORE z -inf inf"},
+                                          {"ZADD z 1 a 1 b 1 c 1 d 1 e 1 f", "ZPOPMIN z 6"}};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        freeReplyObject(redisCommand(client, ways[i][0]));
+        long long before = server_info_number(client, "replication", "master_repl_offset");
+        freeReplyObject(redisCommand(client, ways[i][1]));
+        assert_true(server_info_number(client, "replication", "master_repl_offset") - before < 5);
+        expect_integer(client, 0, "EXISTS s z");
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(members_of_a_big_set_are_drawn_evenly),        TEST(fields_of_a_big_hash_are_drawn_evenly),
-        TEST(members_of_a_big_sorted_set_are_drawn_evenly), TEST(keys_are_drawn_evenly),
-        TEST(more_draws_than_memory_holds_are_no_danger),   TEST(the_greatest_counts_are_those_of_redis),
+        TEST(members_of_a_big_set_are_drawn_evenly),
+        TEST(fields_of_a_big_hash_are_drawn_evenly),
+        TEST(members_of_a_big_sorted_set_are_drawn_evenly),
+        TEST(keys_are_drawn_evenly),
+        TEST(more_draws_than_memory_holds_are_no_danger),
+        TEST(a_set_that_is_emptied_at_once_costs_as_little_as_its_deletion),
+        TEST(the_greatest_counts_are_those_of_redis),
     };
     return RUN_WITH_SERVERS(tests, servers);
 }

@@ -49,6 +49,10 @@ bool collection_look_for(struct command_context *context, const struct collectio
     return true;
 }
 
+void collection_reply_damaged(struct command_context *context) {
+    reply_error(context->reply, "ERR the stored collection is damaged: it has fewer elements than it says");
+}
+
 bool collection_end_walk(struct command_context *context, struct collection_iterator *iterator,
                          struct output_mark before, uint64_t missing) {
     enum store_status status = collection_iterator_status(iterator);
@@ -57,8 +61,7 @@ bool collection_end_walk(struct command_context *context, struct collection_iter
         return true;
     output_truncate(&context->reply->output, before);
     if (status == STORE_OK)
-        reply_error(context->reply,
-                    "ERR the stored collection is damaged: it has fewer elements than it says");
+        collection_reply_damaged(context);
     else
         reply_store_error(context, status);
     return false;

@@ -29,6 +29,9 @@ bool collection_look_up(struct command_context *context, const struct collection
 bool collection_look_for(struct command_context *context, const struct collection *collection,
                          struct bytes sub_key, bool *found);
 
+// It has fewer elements than its metadata says.
+void collection_reply_damaged(struct command_context *context);
+
 // Ends a walk of which `missing` more elements were announced: closes the iterator. False if it ended by an
 // error, or because the collection is damaged and has fewer elements than it says: then everything replied
 // since `before` is replaced by the error.

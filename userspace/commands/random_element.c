@@ -72,46 +72,60 @@ void command_srandmember(struct command_context *context) {
 
 // --- Taking away ---
 
-// Members behind one another, each behind its length.
+// Members behind one another, each behind its length. They are kept until the walk is over, because nothing
+// may be staged during one.
+struct taken {
+    struct buffer members;
+    uint64_t count;
+};
+
 static void remember(void *context, struct bytes member, struct bytes value) {
+    struct taken *taken = context;
     (void)value;
-    buffer_append_counted(context, member);
+    buffer_append_counted(&taken->members, member);
+    taken->count++;
 }
 
-// They are kept until the walk is over, because nothing may be staged during one.
-static void take_members(struct command_context *context, struct collection *set,
-                         const struct buffer *members) {
-    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
+// Of all of them only the metadata need go.
+static void take_members(struct command_context *context, struct collection *set, const struct taken *taken) {
+    bool takes_all = taken->count == set->metadata.size;
+    for (struct bytes rest = buffer_bytes(&taken->members); rest.length != 0;) {
         struct bytes member = bytes_take_counted(&rest);
-        collection_delete(set, FAMILY_DEFAULT, member);
-        set->metadata.size--;
+        if (!takes_all)
+            collection_delete(set, FAMILY_DEFAULT, member);
         reply_bulk(context->reply, member);
     }
+    set->metadata.size -= taken->count;
     collection_save(set);
+}
+
+static void pop_from(struct command_context *context, struct collection *set, uint64_t count, bool as_set) {
+    struct taken taken = {0};
+    count = count < set->metadata.size ? count : set->metadata.size;
+    enum store_status status = sample_distinct(set, count, remember, &taken);
+    if (status != STORE_OK) {
+        reply_store_error(context, status);
+    } else if (taken.count != count) {
+        collection_reply_damaged(context);
+    } else {
+        if (as_set)
+            reply_set(context->reply, count);
+        take_members(context, set, &taken);
+    }
+    buffer_release(&taken.members);
 }
 
 static void pop(struct command_context *context, uint64_t count, bool as_set) {
     struct collection set;
-    struct buffer members = {0};
     enum collection_status found = collection_read(context, 1, VALUE_SET, &set);
     if (found == COLLECTION_FAILED)
         return;
-    if (found == COLLECTION_MISSING || count == 0) {
-        if (as_set)
-            reply_set(context->reply, 0);
-        else
-            reply_null(context->reply);
-        return;
-    }
-    enum store_status status = sample_distinct(&set, count, remember, &members);
-    if (status != STORE_OK) {
-        reply_store_error(context, status);
-    } else {
-        if (as_set)
-            reply_set(context->reply, count < set.metadata.size ? count : set.metadata.size);
-        take_members(context, &set, &members);
-    }
-    buffer_release(&members);
+    if (found == COLLECTION_FOUND && count != 0)
+        pop_from(context, &set, count, as_set);
+    else if (as_set)
+        reply_set(context->reply, 0);
+    else
+        reply_null(context->reply);
 }
 
 void command_spop(struct command_context *context) {

@@ -47,7 +47,9 @@ void zset_store(struct command_context *context, size_t index, const struct zset
 }
 
 void zset_remove_all(struct collection *set, const struct zset_elements *elements) {
-    for (size_t i = 0; i < elements->count; i++) {
+    if (elements->count == set->metadata.size)
+        set->metadata.size = 0; // the members go with the set's version
+    for (size_t i = 0; set->metadata.size != 0 && i < elements->count; i++) {
         struct zset_element element = zset_elements_at(elements, i);
         zset_remove(set, element.member, element.score);
     }
