@@ -263,6 +263,24 @@ static void dumps_work_in_transactions(void **state) {
     expect_reply(client, "[OK -BUSYKEY Target key name already exists. 'x']", "EXEC");
 }
 
+// Compressed as Redis does it, a payload may be far smaller than what it stands for.
+static void a_string_that_is_too_long_is_not_restored(void **state) {
+    (void)state;
+    struct redis_server redis;
+    redis_server_start(&redis);
+    expect_reply(redis.client, "1500001", "SETRANGE long 1500000 x");
+    redisReply *payload = dump(redis.client, "long");
+    assert_true(payload->len < 1 << 20);
+    expect_reply(client, "OK", "CONFIG SET proto-max-bulk-len 1mb");
+    expect_reply(client, "-ERR string exceeds maximum allowed size (proto-max-bulk-len)", "RESTORE copy 0 %b",
+                 payload->str, payload->len);
+    expect_reply(client, "0", "EXISTS copy");
+    expect_reply(client, "OK", "CONFIG SET proto-max-bulk-len 512mb");
+    expect_reply(client, "OK", "RESTORE copy 0 %b", payload->str, payload->len);
+    freeReplyObject(payload);
+    redis_server_stop(&redis);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(redis_restores_what_is_dumped_here, empty_database),
@@ -276,6 +294,7 @@ int main(void) {
         cmocka_unit_test_setup(collections_get_their_time_to_live, empty_database),
         cmocka_unit_test_setup(options_are_checked, empty_database),
         cmocka_unit_test_setup(a_bad_payload_changes_nothing, empty_database),
+        cmocka_unit_test_setup(a_string_that_is_too_long_is_not_restored, empty_database),
         cmocka_unit_test_setup(dumps_work_in_transactions, empty_database),
     };
     return RUN_WITH_SERVERS(tests, servers);

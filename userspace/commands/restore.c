@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // RESTORE: makes a key of what DUMP has said, here or at a Redis. The payload is read as a whole before
-// anything is staged. Uses: arguments, dump_reader, list_value, zset_value.
+// anything is staged. Uses: arguments, dump_reader, list_value, string_value, zset_value.
 #include "commands/arguments.h"
 #include "commands/dump_reader.h"
 #include "commands/handlers.h"
 #include "commands/list_value.h"
+#include "commands/string_value.h"
 #include "commands/zset_value.h"
 
 enum { KEY = 1, TIME, PAYLOAD, OPTIONS };
@@ -120,6 +121,15 @@ static void stage_value(struct command_context *context, const struct dump_value
     }
 }
 
+// A payload may be a thousandth of what it stands for. False: the error reply has been written.
+static bool check_lengths(struct command_context *context, const struct dump_value *value) {
+    for (size_t i = 0; i < value->count; i++) {
+        if (!string_check_length(context, dump_value_at(value, i).length))
+            return false;
+    }
+    return true;
+}
+
 void command_restore(struct command_context *context) {
     struct restore restore = {0};
     struct dump_value value;
@@ -130,6 +140,10 @@ void command_restore(struct command_context *context) {
     const char *error = dump_read(context->arguments[PAYLOAD], &value);
     if (error != NULL) {
         reply_error(context->reply, error);
+        return;
+    }
+    if (!check_lengths(context, &value)) {
+        dump_value_release(&value);
         return;
     }
     if (restore.expire_ms == 0 || restore.expire_ms > context->now)
