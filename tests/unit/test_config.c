@@ -160,6 +160,23 @@ static void the_end_of_a_number_is_not_ignored(void **state) {
     assert_false(load(config, "proto-max-bulk-len 9999999tb"));
 }
 
+// Parts of replication wait for a multiple of them, in milliseconds of an int.
+static void replication_waits_for_a_time_that_has_an_end(void **state) {
+    struct config *config = *state;
+    static const char *const names[] = {"replication-connect-timeout-ms", "replication-recv-timeout-ms"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[96];
+        (void)snprintf(text, sizeof(text), "%s 0", names[i]);
+        assert_false(load(config, text));
+        assert_non_null(strstr(error, "argument must be between 1 and 3600000 inclusive"));
+        (void)snprintf(text, sizeof(text), "%s 3600001", names[i]);
+        assert_false(load(config, text));
+        assert_non_null(strstr(error, "argument must be between 1 and 3600000 inclusive"));
+        (void)snprintf(text, sizeof(text), "%s 3600000", names[i]);
+        assert_loads(config, text);
+    }
+}
+
 static void units_of_memory_are_powers_of_1024(void **state) {
     struct config *config = *state;
     // RocksDB refuses values of 4 GiB without a word, and a string's length must fit into an int.
@@ -430,6 +447,7 @@ int main(void) {
         CASE(an_unknown_directive_is_an_error_with_file_line_and_name),
         CASE(a_bad_value_is_an_error_that_says_what_is_allowed),
         CASE(the_end_of_a_number_is_not_ignored),
+        CASE(replication_waits_for_a_time_that_has_an_end),
         CASE(units_of_memory_are_powers_of_1024),
         CASE(an_octal_permission_may_begin_with_zero),
         CASE(a_class_that_is_not_named_keeps_its_output_limit),
