@@ -223,6 +223,8 @@ static void first_draws_are_even_too(void **state) {
     rocksdb_iterator_t *entries = iterate(fixture->store);
     struct keys keys;
     read_keys(entries, prefix, &keys);
+    if (keys.count == 0)
+        fail_msg("nothing was put");
     for (unsigned i = 0; i < DRAWS; i++) {
         struct entry_draws *draws = entry_draws_open(entries, prefix, keys.count, NULL, NULL);
         assert_true(entry_draws_next(draws));
@@ -261,7 +263,7 @@ static bool draws_once(struct store_fixture *fixture, draw_function *by, struct 
 }
 
 static void of_no_entries_none_is_drawn(void **state) {
-    char last[2];
+    char last[2] = "";
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("o"), decimal, 3);
     assert_false(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 0, NULL, last));
     assert_false(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 100000, NULL, last));
@@ -269,7 +271,7 @@ static void of_no_entries_none_is_drawn(void **state) {
 }
 
 static void of_few_entries_each_is_drawn(void **state) {
-    char last[2];
+    char last[2] = "";
     bool seen[3] = {false};
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("p"), decimal, 3);
     for (int i = 0; i < 200; i++) {
@@ -281,7 +283,7 @@ static void of_few_entries_each_is_drawn(void **state) {
 
 static void fewer_or_more_entries_than_was_said_are_no_hindrance_if_it_need_not_be_even(void **state) {
     static const uint64_t said[] = {0, 100, 1000000};
-    char last[2];
+    char last[2] = "";
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("p"), with_zeros, 5000);
     for (int i = 0; i < 30; i++)
         assert_true(draws_once(*state, entry_draws_any, BYTES_LITERAL("p"), said[i % 3], NULL, last));
@@ -295,7 +297,7 @@ static bool is_odd(void *context, struct bytes key, struct bytes value) {
 }
 
 static void what_does_not_count_is_not_drawn(void **state) {
-    char last[2];
+    char last[2] = "";
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("p"), with_zeros, 5000);
     for (int i = 0; i < 100; i++) {
         assert_true(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 2500, is_odd, last));
@@ -304,7 +306,7 @@ static void what_does_not_count_is_not_drawn(void **state) {
 }
 
 static void names_that_cannot_be_drawn_from_evenly_are_noticed(void **state) {
-    char last[2];
+    char last[2] = "";
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("p"), nested, 3000);
     assert_false(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 3000, NULL, last));
 }
