@@ -260,6 +260,7 @@ static void random_keys_reach_all_living_keys_and_no_dead_one(void **state) {
     set_expiring(session, "key:dead", 10);
     for (int i = 0; i < DRAWS; i++) {
         int64_t number = -1;
+        buffer_clear(&drawn);
         assert_int_equal(store_random_key(session, 11, &drawn), STORE_OK);
         assert_true(drawn.length > 4 && memcmp(drawn.data, "key:", 4) == 0);
         assert_true(number_read_integer((struct bytes){drawn.data + 4, drawn.length - 4}, &number));
