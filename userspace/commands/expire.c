@@ -56,11 +56,11 @@ static bool conditions_hold(unsigned conditions, wall_ms_t current, wall_ms_t wa
     return (conditions & EXPIRE_LT) == 0 || never || wanted < current;
 }
 
-static void stage_expiry(struct command_context *context, const struct store_value *value,
-                         wall_ms_t expire_ms) {
+static void stage_time(struct command_context *context, const struct store_value *value,
+                       wall_ms_t expire_ms) {
     struct metadata metadata = value->metadata;
     metadata.expire_ms = expire_ms;
-    stage_entry(context->session, context->arguments[1], &metadata, value->payload);
+    stage_expiry(context->session, context->arguments[1], &metadata, value->payload);
 }
 
 // Reads the command's key. False if it is not there or could not be read: the reply has been written, with
@@ -87,7 +87,7 @@ static void expire_key(struct command_context *context, enum expiry_option optio
     if (applies && wanted <= context->now)
         stage_delete(context->session, context->arguments[1]);
     else if (applies)
-        stage_expiry(context, &value, wanted);
+        stage_time(context, &value, wanted);
     store_value_release(&value);
     reply_integer(context->reply, applies);
 }
@@ -114,7 +114,7 @@ void command_persist(struct command_context *context) {
         return;
     bool dies = value.metadata.expire_ms != 0;
     if (dies)
-        stage_expiry(context, &value, 0);
+        stage_time(context, &value, 0);
     store_value_release(&value);
     reply_integer(context->reply, dies);
 }

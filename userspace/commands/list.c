@@ -2,6 +2,7 @@
 //
 // Lists: their ends and single elements. What walks over them is in list_range.c, what moves elements between
 // two of them in list_pop.c. Uses: arguments, list_pop, string_value.
+#include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/list_pop.h"
@@ -124,6 +125,9 @@ void command_lset(struct command_context *context) {
         reply_error(context->reply, "ERR index out of range");
         return;
     }
+    char text[NUMBER_INTEGER_SIZE];
+    struct bytes word = {text, number_write_integer(text, (int64_t)place)};
+    list_name(&list, LOG_LSET, &word, 1);
     list_set(&list, place, context->arguments[3]);
     reply_ok(context->reply);
 }

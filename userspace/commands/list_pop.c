@@ -43,15 +43,26 @@ static void rotate(struct list *list, enum list_end from, enum list_end to, stru
     list_save(list);
 }
 
+static void name_move(struct command_context *context, struct list *source, enum list_end from,
+                      enum list_end to) {
+    const struct bytes left = BYTES_LITERAL("left");
+    const struct bytes right = BYTES_LITERAL("right");
+    const struct bytes words[] = {context->arguments[1], context->arguments[2],
+                                  from == LIST_LEFT ? left : right, to == LIST_LEFT ? left : right};
+    list_name(source, LOG_LMOVE, words, sizeof(words) / sizeof(words[0]));
+}
+
 static bool stage_move(struct command_context *context, struct list *source, enum list_end from,
                        enum list_end to, struct bytes element) {
     struct list destination;
+    name_move(context, source, from, to);
     if (bytes_equal(context->arguments[1], context->arguments[2])) {
         rotate(source, from, to, element);
         return true;
     }
     if (list_write(context, 2, &destination) == COLLECTION_FAILED)
         return false;
+    destination.is_named = true; // by the same name
     list_drop(source, from, 1);
     list_save(source);
     list_push(&destination, to, element);

@@ -3,6 +3,7 @@
 // LRANGE LTRIM LINSERT LREM LPOS: what walks over lists. Positions have no gaps, so that inserting and
 // removing moves all elements on one side. Uses: arguments, list_value, reply_walk.
 #include "base/buffer.h"
+#include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/list_value.h"
@@ -47,6 +48,16 @@ void command_lrange(struct command_context *context) {
 
 // --- LTRIM ---
 
+static void name_trim(struct list *list, struct range range) {
+    char start[NUMBER_INTEGER_SIZE];
+    char stop[NUMBER_INTEGER_SIZE];
+    const struct bytes words[] = {
+        {start, number_write_integer(start, (int64_t)range.start)},
+        {stop, number_write_integer(stop, (int64_t)(range.start + range.count - 1))},
+    };
+    list_name(list, LOG_LTRIM, words, 2);
+}
+
 // What is kept goes into a list with a new version: then what is dropped need not be deleted one by one. It
 // is held while the walk is open, because nothing may be staged during one.
 static bool stage_kept(struct command_context *context, const struct list *list, struct range range) {
@@ -60,6 +71,8 @@ static bool stage_kept(struct command_context *context, const struct list *list,
         buffer_append_counted(&kept, element);
     bool done = list_walk_end(context, &walk, before, range.count);
     if (done) {
+        // For who reads the log: the elements are pushed to a list that is not there.
+        stage_delete(context->session, context->arguments[1]);
         list_open_anew(context, 1, &anew);
         anew.collection.metadata.expire_ms = list->collection.metadata.expire_ms;
         for (struct bytes rest = buffer_bytes(&kept); rest.length != 0;)
@@ -78,6 +91,7 @@ static bool stage_trim(struct command_context *context, struct list *list, struc
     } else if (dropped > FEW_DROPPED + DROPPED_FOR_KEPT * range.count) {
         return stage_kept(context, list, range);
     } else if (dropped != 0) {
+        name_trim(list, range);
         list_drop(list, LIST_LEFT, range.start);
         list_drop(list, LIST_RIGHT, dropped - range.start);
         list_save(list);
@@ -169,12 +183,15 @@ static bool find_pivot(struct command_context *context, const struct list *list,
 }
 
 // Makes room for an element at a place by moving the shorter side.
-static bool stage_insert(struct command_context *context, struct list *list, uint64_t place,
-                         struct bytes element) {
+static bool stage_insert(struct command_context *context, struct list *list, uint64_t place, bool after) {
+    struct bytes element = context->arguments[4];
+    const struct bytes words[] = {after ? BYTES_LITERAL("0") : BYTES_LITERAL("1"), context->arguments[3],
+                                  element};
     uint64_t length = list_length(list);
     struct move head_side = {.from = 1, .to = 0, .left = place};
     struct move tail_side = {.backwards = true, .from = length - 1, .to = length, .left = length - place};
     bool moves_head = place < length - place;
+    list_name(list, LOG_LINSERT, words, 3);
     list_push(list, moves_head ? LIST_LEFT : LIST_RIGHT, element); // the place that the others move into
     if (!move_elements(context, list, moves_head ? &head_side : &tail_side))
         return false;
@@ -199,7 +216,7 @@ void command_linsert(struct command_context *context) {
         return;
     if (!found)
         reply_integer(context->reply, -1);
-    else if (stage_insert(context, &list, place + after, context->arguments[4]))
+    else if (stage_insert(context, &list, place + after, after))
         reply_integer(context->reply, (int64_t)list_length(&list));
 }
 
@@ -248,6 +265,7 @@ static bool stage_removal(struct command_context *context, struct list *list, co
         list_clear(list);
         return true;
     }
+    list_name(list, LOG_LREM, &context->arguments[2], 2); // the count and the element
     if (!move_elements(context, list, &move))
         return false;
     list_drop(list, moves_head ? LIST_LEFT : LIST_RIGHT, removal->removed);

@@ -22,6 +22,7 @@ static uint64_t decode_position(const char in[POSITION_SIZE]) {
 }
 
 static void begin_anew(struct list *list) {
+    list->is_named = false;
     list->head = FIRST_POSITION;
     list->tail = FIRST_POSITION;
     list->collection.extra_length = EXTRA_SIZE;
@@ -33,6 +34,7 @@ static enum collection_status interpret(struct command_context *context, enum co
         begin_anew(list);
         return status;
     }
+    list->is_named = false;
     if (list->collection.extra_length == EXTRA_SIZE) {
         list->head = decode_position(list->collection.extra);
         list->tail = decode_position(list->collection.extra + POSITION_SIZE);
@@ -78,6 +80,17 @@ static void put(struct list *list, uint64_t position, struct bytes element) {
     collection_put(&list->collection, FAMILY_DEFAULT, (struct bytes){encoded, POSITION_SIZE}, element);
 }
 
+void list_name(struct list *list, enum log_command command, const struct bytes *words, size_t count) {
+    stage_name(list->collection.session, VALUE_LIST, command, words, count);
+    list->is_named = true;
+}
+
+static void name_end(const struct list *list, enum list_end end, enum log_command left,
+                     enum log_command right) {
+    if (!list->is_named)
+        stage_name(list->collection.session, VALUE_LIST, end == LIST_LEFT ? left : right, NULL, 0);
+}
+
 void list_set(struct list *list, uint64_t place, struct bytes element) {
     always_assert(place < list_length(list), "an element that is there is overwritten");
     put(list, list->head + place, element);
@@ -85,11 +98,13 @@ void list_set(struct list *list, uint64_t place, struct bytes element) {
 
 void list_push(struct list *list, enum list_end end, struct bytes element) {
     always_assert(list->head > 0 && list->tail < UINT64_MAX, "2^63 elements are never pushed");
+    name_end(list, end, LOG_LPUSH, LOG_RPUSH);
     put(list, end == LIST_LEFT ? --list->head : list->tail++, element);
 }
 
 void list_drop(struct list *list, enum list_end end, uint64_t count) {
     always_assert(count <= list_length(list), "elements that are there are taken away");
+    name_end(list, end, LOG_LPOP, LOG_RPOP);
     for (; count != 0; count--) {
         char encoded[POSITION_SIZE];
         encode_position(encoded, end == LIST_LEFT ? list->head++ : --list->tail);

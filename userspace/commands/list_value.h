@@ -15,6 +15,7 @@ enum list_end { LIST_LEFT, LIST_RIGHT };
 struct list {
     struct collection collection;
     uint64_t head, tail;
+    bool is_named; // list_name() has said which command the changes belong to
 };
 
 // The list whose key is argument `index`; see collection_read() and collection_write().
@@ -28,7 +29,9 @@ uint64_t list_length(const struct list *list);
 bool list_get(struct command_context *context, const struct list *list, uint64_t place,
               struct store_value *out);
 
-// Stage changes; end with list_save().
+// Stage changes; end with list_save(). For who reads the log (stage_name()) they are pushes and pops at the
+// ends if their command has not been named before.
+void list_name(struct list *list, enum log_command command, const struct bytes *words, size_t count);
 void list_set(struct list *list, uint64_t place, struct bytes element);
 void list_push(struct list *list, enum list_end end, struct bytes element);
 // Takes `count` elements, which must be there, away from an end.

@@ -71,8 +71,10 @@ void collection_delete(struct collection *collection, enum column_family family,
 
 void collection_save(struct collection *collection) {
     struct bytes extra = {collection->extra, collection->extra_length};
+    bool begins_with_expiry = !collection->existed && collection->metadata.expire_ms != 0;
     if (collection->metadata.size != 0)
-        stage_entry(collection->session, collection->key, &collection->metadata, extra);
+        (begins_with_expiry ? stage_expiry : stage_entry)(collection->session, collection->key,
+                                                          &collection->metadata, extra);
     else if (collection->existed)
         stage_delete(collection->session, collection->key);
 }

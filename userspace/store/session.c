@@ -117,12 +117,12 @@ static void clear_indexed_batch(struct store_session *session) {
 static void forget_staged(struct store_session *session) {
     if (session->in_transaction)
         clear_indexed_batch(session);
-    else if (session->staged != 0 || session->batch_is_named)
+    else if (session->staged != 0 || session->name.is_put)
         clear_batch(session);
     session->staged = 0;
     session->staged_bytes = 0;
     session->is_overfull = false;
-    session->batch_is_named = false;
+    session->name = (struct batch_name){0};
     session->tracks_keys = false;
     session->tracked_all = false;
     session->tracked_at_savepoint = 0;
@@ -176,6 +176,7 @@ void session_savepoint(struct store_session *session) {
     always_assert(session->in_transaction, "savepoints are for transactions");
     rocksdb_writebatch_wi_set_save_point(session->indexed);
     session->staged_at_savepoint = session->staged;
+    session->name_at_savepoint = session->name;
     session->tracked_at_savepoint = session->tracked.length;
     session->last_tracked_at_savepoint = session->last_tracked;
 }
@@ -186,7 +187,7 @@ void session_rollback_to_savepoint(struct store_session *session) {
     char *reason = NULL;
     rocksdb_writebatch_wi_rollback_to_save_point(session->indexed, &reason);
     always_assert(reason == NULL, "a savepoint that was set can be returned to");
-    session->batch_is_named = session->batch_is_named && session->staged_at_savepoint != 0;
+    session->name = session->name_at_savepoint;
     session->staged = session->staged_at_savepoint;
     session->tracked.length = session->tracked_at_savepoint;
     session->last_tracked = session->last_tracked_at_savepoint;

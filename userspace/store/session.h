@@ -132,12 +132,36 @@ bool store_has_expired(struct store_session *session, struct bytes key, wall_ms_
 
 // --- Staging ---
 
+// In front of changes a batch has log data: their type, for some the command that made them, and words of its
+// arguments. Kvrocks' tools, of which one feeds a Redis from the log, make commands of the changes again by
+// them. The stage_...() functions name the type whenever it changes; what Kvrocks wants to know beyond that
+// is said before. Its numbers.
+enum log_command {
+    LOG_LSET = 0,
+    LOG_LINSERT = 1,
+    LOG_LTRIM = 2,
+    LOG_LPOP = 3,
+    LOG_RPOP = 4,
+    LOG_LREM = 5,
+    LOG_LPUSH = 6,
+    LOG_RPUSH = 7,
+    LOG_EXPIRE = 8,
+    LOG_LMOVE = 12,
+    LOG_NOTHING = -1 // the type alone
+};
+// Up to the first change of another type. Nothing is put if that has been the last name, without words.
+void stage_name(struct store_session *session, enum value_type type, enum log_command command,
+                const struct bytes *words, size_t count);
+
 // Puts a string; its value is the concatenation of `parts`, which are copied into the batch.
 void stage_string(struct store_session *session, struct bytes key, wall_ms_t expire_ms,
                   const struct bytes *parts, size_t part_count);
-// Puts the entry again under another key or with another expiry: RENAME and COPY of strings, EXPIRE.
+// Puts the entry again under another key: RENAME and COPY of strings.
 void stage_entry(struct store_session *session, struct bytes key, const struct metadata *metadata,
                  struct bytes payload);
+// The same for one that has a new expiry, under the name of EXPIRE.
+void stage_expiry(struct store_session *session, struct bytes key, const struct metadata *metadata,
+                  struct bytes payload);
 void stage_delete(struct store_session *session, struct bytes key);
 // Deletes every key. Outside a transaction one range tombstone; inside one a delete a key. STORE_OK or
 // STORE_FAILED.

@@ -10,6 +10,14 @@
 
 enum session_state { SESSION_IDLE, SESSION_WRITING, SESSION_WRITING_EXCLUSIVE };
 
+// The log data that the changes of a batch stand behind.
+struct batch_name {
+    bool is_put;
+    enum value_type type;
+    enum log_command command;
+    bool has_words;
+};
+
 struct store_session {
     struct store *store;
     size_t index;
@@ -20,12 +28,13 @@ struct store_session {
     rocksdb_writebatch_t *batch;
     rocksdb_writebatch_wi_t *indexed; // made by the first transaction
     bool in_transaction;
-    bool batch_is_named; // the log data that Kvrocks starts a batch with has been put
+    struct batch_name name; // of what was staged last
     size_t staged;
     size_t staged_bytes; // keys and values that are staged, with what RocksDB adds to them
     size_t staged_most;  // more is refused
     bool is_overfull;    // and has been refused: nothing of this can be committed
     size_t staged_at_savepoint;
+    struct batch_name name_at_savepoint;
     struct read_changes changes; // what the staged will change; may be more, after a return to a savepoint
 
     bool tracks_keys;

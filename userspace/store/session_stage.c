@@ -9,18 +9,40 @@
 // What an entry costs in the batch and in a transaction's index, beside its key and its value.
 enum { STAGED_ENTRY_COST = 128 };
 
-// Kvrocks starts each batch with log data that names the type it changes; its migration and change-capture
-// tools read it from the WAL.
-static void name_batch(struct store_session *session, enum value_type type) {
-    if (session->batch_is_named)
+static void append_number(struct buffer *out, int64_t number) {
+    char text[NUMBER_INTEGER_SIZE];
+    buffer_append(out, (struct bytes){text, number_write_integer(text, number)});
+}
+
+void stage_name(struct store_session *session, enum value_type type, enum log_command command,
+                const struct bytes *words, size_t count) {
+    struct batch_name *name = &session->name;
+    struct buffer *text = &session->key;
+    if (name->is_put && name->type == type && name->command == command && !name->has_words && count == 0)
         return;
-    char name[NUMBER_INTEGER_SIZE];
-    size_t length = number_write_integer(name, (int64_t)type);
+    *name = (struct batch_name){true, type, command, count != 0};
+    buffer_clear(text);
+    append_number(text, (int64_t)type);
+    if (command != LOG_NOTHING) {
+        buffer_append(text, BYTES_LITERAL(" "));
+        append_number(text, (int64_t)command);
+    }
+    for (size_t i = 0; i < count; i++) {
+        buffer_append(text, BYTES_LITERAL(" "));
+        buffer_append(text, words[i]);
+    }
     if (session->in_transaction)
-        rocksdb_writebatch_wi_put_log_data(session->indexed, name, length);
+        rocksdb_writebatch_wi_put_log_data(session->indexed, text->data, text->length);
     else
-        rocksdb_writebatch_put_log_data(session->batch, name, length);
-    session->batch_is_named = true;
+        rocksdb_writebatch_put_log_data(session->batch, text->data, text->length);
+}
+
+// A deletion of a whole key means the same under every name. Lists that nobody has named are written from the
+// first element to the last: for Kvrocks' tools a list's change without a command is none.
+static void name_type(struct store_session *session, enum value_type type) {
+    if (session->name.is_put && (type == session->name.type || type == VALUE_NONE))
+        return;
+    stage_name(session, type, type == VALUE_LIST ? LOG_RPUSH : LOG_NOTHING, NULL, 0);
 }
 
 // A collection's sub-keys are staged one after the other under the same name.
@@ -33,14 +55,18 @@ static bool is_last_tracked(const struct store_session *session, struct bytes us
     return bytes_equal((struct bytes){last + sizeof(length), length}, user_key);
 }
 
-static void about_to_stage(struct store_session *session, struct bytes user_key, enum value_type type) {
+static void about_to_stage_named(struct store_session *session, struct bytes user_key) {
     always_assert(session->state != SESSION_IDLE, "changes are staged with their locks held");
-    name_batch(session, type);
     session->staged++;
     if (!session->tracks_keys || session->is_overfull || is_last_tracked(session, user_key))
         return;
     session->last_tracked = session->tracked.length;
     buffer_append_counted(&session->tracked, user_key);
+}
+
+static void about_to_stage(struct store_session *session, struct bytes user_key, enum value_type type) {
+    name_type(session, type);
+    about_to_stage_named(session, user_key);
 }
 
 // False if so much more is too much. What a savepoint takes back stays counted: the index keeps its memory.
@@ -108,14 +134,26 @@ void stage_string(struct store_session *session, struct bytes key, wall_ms_t exp
     put_parts(session, FAMILY_METADATA, all, part_count + 1);
 }
 
-void stage_entry(struct store_session *session, struct bytes key, const struct metadata *metadata,
-                 struct bytes payload) {
+static void put_entry(struct store_session *session, struct bytes key, const struct metadata *metadata,
+                      struct bytes payload) {
     char header[METADATA_HEADER_MAX];
     struct bytes parts[2] = {{header, encode_metadata(header, metadata)}, payload};
-    about_to_stage(session, key, metadata->type);
     buffer_clear(&session->key);
     encode_metadata_key(&session->key, &session->store->layout, key);
     put_parts(session, FAMILY_METADATA, parts, 2);
+}
+
+void stage_entry(struct store_session *session, struct bytes key, const struct metadata *metadata,
+                 struct bytes payload) {
+    about_to_stage(session, key, metadata->type);
+    put_entry(session, key, metadata, payload);
+}
+
+void stage_expiry(struct store_session *session, struct bytes key, const struct metadata *metadata,
+                  struct bytes payload) {
+    stage_name(session, VALUE_NONE, LOG_EXPIRE, NULL, 0);
+    about_to_stage_named(session, key);
+    put_entry(session, key, metadata, payload);
 }
 
 static void delete_encoded(struct store_session *session, enum column_family family, struct bytes raw) {
@@ -206,7 +244,7 @@ static enum store_status stage_delete_each(struct store_session *session) {
 }
 
 static void stage_delete_range(struct store_session *session, struct bytes begin, struct bytes end) {
-    name_batch(session, VALUE_NONE);
+    name_type(session, VALUE_NONE);
     session->staged++;
     read_changes_note_all(&session->changes);
     rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
