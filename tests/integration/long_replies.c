@@ -115,6 +115,7 @@ static void append_scored_pair(struct buffer *out, int element) {
 static const struct answer answers[] = {
     {"HGETALL hash", 2, "*", 2 * ELEMENTS, append_field_and_value, 0, ELEMENTS - 1},
     {"HGETALL hash", 3, "%", ELEMENTS, append_field_and_value, 0, ELEMENTS - 1},
+    {"HRANGEBYLEX hash + - REV", 3, "*", 2 * ELEMENTS, append_field_and_value, ELEMENTS - 1, 0},
     {"HKEYS hash", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
     {"HVALS hash", 3, "*", ELEMENTS, append_short, 0, ELEMENTS - 1},
     {"SMEMBERS set", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},

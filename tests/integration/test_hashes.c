@@ -93,6 +93,37 @@ static void the_last_field_takes_the_hash_with_it(void **state) {
     expect_reply(client, "none", "TYPE h");
 }
 
+static void fields_are_answered_in_a_range_by_their_bytes(void **state) {
+    (void)state;
+    expect_reply(client, "[]", "HRANGEBYLEX h - +");
+    expect_reply(client, "6", "HSET h a 1 b 2 c %s k1 4 k10 5 k2 6", "");
+    expect_reply(client, "['a' '1' 'b' '2' 'c' '' 'k1' '4' 'k10' '5' 'k2' '6']", "HRANGEBYLEX h - +");
+    expect_reply(client, "['k2' '6' 'k10' '5' 'k1' '4']", "HRANGEBYLEX h + (c REV");
+    expect_reply(client, "['k10' '5']", "HRANGEBYLEX h (k1 (k2");
+    expect_reply(client, "['k1' '4' 'k10' '5' 'k2' '6']", "HRANGEBYLEX h [k1 [k2");
+    expect_reply(client, "[]", "HRANGEBYLEX h [b [a");
+    expect_reply(client, "[]", "HRANGEBYLEX h (a (a");
+    expect_reply(client, "['b' '2' 'c' '']", "HRANGEBYLEX h [a [z LIMIT 1 2");
+    expect_reply(client, "['k10' '5']", "HRANGEBYLEX h [z [a limit 1 1 rev");
+    expect_reply(client, "['a' '1' 'b' '2']", "HRANGEBYLEX h - [b LIMIT -3 -7");
+    expect_reply(client, "[]", "HRANGEBYLEX h - + LIMIT 0 0");
+    expect_reply(client, "[]", "HRANGEBYLEX h - + LIMIT 1000 -1");
+}
+
+static void what_is_wrong_with_a_range_of_fields_is_told_as_kvrocks_does(void **state) {
+    (void)state;
+    expect_reply(client, "1", "HSET h a 1");
+    expect_reply(client, "-ERR the min is illegal", "HRANGEBYLEX h a z");
+    expect_reply(client, "-ERR the max is illegal", "HRANGEBYLEX h [a z");
+    expect_reply(client, "-ERR the min is illegal", "HRANGEBYLEX h [a z REV");
+    expect_reply(client, "-ERR min > max", "HRANGEBYLEX h + -");
+    expect_reply(client, "-ERR min > max", "HRANGEBYLEX h - + REV");
+    expect_reply(client, "-ERR syntax error", "HRANGEBYLEX h [a [z limitzz 0 1");
+    expect_reply(client, "-ERR syntax error", "HRANGEBYLEX h [a [z LIMIT");
+    expect_reply(client, "-ERR syntax error", "HRANGEBYLEX h [a [z LIMIT 0 1 1");
+    expect_reply(client, NOT_INTEGER, "HRANGEBYLEX h [a [z LIMIT 0 x");
+}
+
 static void numbers_in_fields_are_added_to(void **state) {
     (void)state;
     expect_reply(client, "5", "HINCRBY h n 5");
@@ -113,9 +144,9 @@ static void numbers_in_fields_are_added_to(void **state) {
 static void a_key_of_another_type_is_refused(void **state) {
     (void)state;
     static const char *const commands[] = {
-        "HSET k a 1", "HSETNX k a 1",  "HGET k a",    "HMGET k a",         "HDEL k a",
-        "HLEN k",     "HSTRLEN k a",   "HEXISTS k a", "HGETALL k",         "HKEYS k",
-        "HVALS k",    "HINCRBY k a 1", "HSCAN k 0",   "HINCRBYFLOAT k a 1"};
+        "HSET k a 1", "HSETNX k a 1",  "HGET k a",    "HMGET k a",          "HDEL k a",
+        "HLEN k",     "HSTRLEN k a",   "HEXISTS k a", "HGETALL k",          "HKEYS k",
+        "HVALS k",    "HINCRBY k a 1", "HSCAN k 0",   "HINCRBYFLOAT k a 1", "HRANGEBYLEX k - +"};
     expect_reply(client, "OK", "SET k text");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         expect_reply(client, WRONG_TYPE, commands[i]);
@@ -189,6 +220,8 @@ int main(void) {
         TEST(hsetnx_leaves_what_is_there),
         TEST(fields_and_values_keep_every_byte),
         TEST(a_hash_that_is_missing_is_empty),
+        TEST(fields_are_answered_in_a_range_by_their_bytes),
+        TEST(what_is_wrong_with_a_range_of_fields_is_told_as_kvrocks_does),
         TEST(the_last_field_takes_the_hash_with_it),
         TEST(numbers_in_fields_are_added_to),
         TEST(a_key_of_another_type_is_refused),

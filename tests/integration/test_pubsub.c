@@ -65,6 +65,26 @@ static void messages_reach_channels_and_patterns(void **state) {
     expect_silence(other, 30);
 }
 
+static void several_messages_go_out_with_one_command(void **state) {
+    (void)state;
+    send_command(other, "SUBSCRIBE x");
+    expect_next(other, "subscribe x 1");
+    send_command(other, "PSUBSCRIBE ?");
+    expect_next(other, "psubscribe ? 2");
+    expect_reply(client, "4", "MPUBLISH x one two");
+    expect_next(other, "message x one");
+    expect_next(other, "pmessage ? x one");
+    expect_next(other, "message x two");
+    expect_next(other, "pmessage ? x two");
+    expect_reply(client, "0", "MPUBLISH nobody one two three");
+    expect_reply(client, "OK", "MULTI");
+    expect_reply(client, "QUEUED", "MPUBLISH x three");
+    expect_reply(client, "[2]", "EXEC");
+    expect_next(other, "message x three");
+    expect_next(other, "pmessage ? x three");
+    expect_silence(other, 30);
+}
+
 static void subscriptions_end_one_by_one_or_all_at_once(void **state) {
     (void)state;
     send_command(other, "SUBSCRIBE x y z");
@@ -280,6 +300,7 @@ static void shard_channels_follow_their_slots(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(messages_reach_channels_and_patterns, empty_database),
+        cmocka_unit_test_setup(several_messages_go_out_with_one_command, empty_database),
         cmocka_unit_test_setup(subscriptions_end_one_by_one_or_all_at_once, empty_database),
         cmocka_unit_test_setup(shard_channels_are_apart_from_the_others, empty_database),
         cmocka_unit_test_setup(in_resp2_a_subscriber_may_do_little_else, empty_database),

@@ -79,9 +79,10 @@ static void messages_of_the_master_reach_the_subscribers_of_its_replica(void **s
     redisContext *subscriber = subscribe(&nodes->replica);
     expect_reply(nodes->to_master, "0", "PUBLISH news first");
     expect_reply(nodes->to_master, "0", "PUBLISH other unheard");
-    expect_reply(nodes->to_master, "0", "PUBLISH news second");
+    expect_reply(nodes->to_master, "0", "MPUBLISH news second third");
     expect_message(subscriber, "first");
     expect_message(subscriber, "second");
+    expect_message(subscriber, "third");
     assert_same_data(nodes->to_master, nodes->to_replica);
     redisFree(subscriber);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PUBLISH, SUBSCRIBE and their kin, and PUBSUB, which looks at subscriptions. Uses: arguments, base/glob,
-// container, node, replication, server/{client,lease_gate,pubsub,subscribers,server}.
+// PUBLISH, Kvrocks' MPUBLISH, SUBSCRIBE and their kin, and PUBSUB, which looks at subscriptions. Uses:
+// arguments, base/glob, container, node, replication, server/{client,lease_gate,pubsub,subscribers,server}.
 #include "server/pubsub.h"
 #include "base/glob.h"
 #include "commands/arguments.h"
@@ -31,45 +31,52 @@ static bool may_write(const struct server *server) {
            atomic_load_explicit(&server->pause_mode, memory_order_acquire) == PAUSE_NONE;
 }
 
-static void stage(struct command_context *context) {
+static void stage(struct command_context *context, struct bytes message) {
     if (may_write(context->server))
-        stage_raw_put(context->session, FAMILY_PUBSUB, context->arguments[1], context->arguments[2]);
+        stage_raw_put(context->session, FAMILY_PUBSUB, context->arguments[1], message);
 }
 
 // By the log, as a Kvrocks does it, so that replicas of either kind find the message there. Whether it can be
 // written is nothing to the publisher: nobody is promised a message, and this node's own subscribers get it.
-static void hand_to_replicas(struct command_context *context) {
+// Each is a write of its own, because a Kvrocks tells only one message of a write.
+static void hand_to_replicas(struct command_context *context, struct bytes message) {
     if (!has_replicas(context->server))
         return;
     if (context->client->in_exec) {
-        stage(context);
+        stage(context, message);
         return;
     }
     session_write_begin(context->session, NULL, 0);
-    stage(context);
+    stage(context, message);
     (void)store_commit(context->session);
     session_write_end(context->session);
 }
 
-static void publish(struct command_context *context, enum topic_kind kind) {
+// How many there are that get it.
+static int64_t publish(struct command_context *context, enum topic_kind kind, struct bytes message) {
     const struct publication publication = {
-        .kind = kind, .channel = context->arguments[1], .payload = context->arguments[2]};
-    if (context->client->in_exec) {
-        outbox_put(&context->client->transaction->outbox, &publication);
-        reply_integer(context->reply,
-                      (int64_t)pubsub_receivers(context->server->pubsub, kind, publication.channel));
-        return;
+        .kind = kind, .channel = context->arguments[1], .payload = message};
+    if (!context->client->in_exec)
+        return (int64_t)pubsub_publish_of(context->client, &publication);
+    outbox_put(&context->client->transaction->outbox, &publication);
+    return (int64_t)pubsub_receivers(context->server->pubsub, kind, publication.channel);
+}
+
+void command_mpublish(struct command_context *context) {
+    int64_t receivers = 0;
+    for (size_t i = 2; i < context->count; i++) {
+        hand_to_replicas(context, context->arguments[i]);
+        receivers += publish(context, TOPIC_CHANNEL, context->arguments[i]);
     }
-    reply_integer(context->reply, (int64_t)pubsub_publish_of(context->client, &publication));
+    reply_integer(context->reply, receivers);
 }
 
 void command_publish(struct command_context *context) {
-    hand_to_replicas(context);
-    publish(context, TOPIC_CHANNEL);
+    command_mpublish(context);
 }
 
 void command_spublish(struct command_context *context) {
-    publish(context, TOPIC_SHARD_CHANNEL);
+    reply_integer(context->reply, publish(context, TOPIC_SHARD_CHANNEL, context->arguments[2]));
 }
 
 // --- Subscribing ---

@@ -21,6 +21,11 @@ static bool next_element(struct zset_walk *walk, struct zset_element *element) {
     bool by_member = walk->range.kind == ZSET_BY_LEX;
     if (!step(walk, walk->range.is_reverse, &sub_key, by_member ? &value : NULL))
         return false;
+    if (walk->is_hash) {
+        *element = (struct zset_element){.member = sub_key};
+        walk->field_value = value;
+        return true;
+    }
     bool is_whole =
         by_member ? zset_decode_member(sub_key, value, element) : zset_decode_score(sub_key, element);
     walk->is_damaged = !is_whole;
@@ -183,7 +188,10 @@ static bool is_over(const struct zset_walk *walk, const struct zset_element *ele
 }
 
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
-    *walk = (struct zset_walk){.session = set->session, .range = *range, .size = set->metadata.size};
+    *walk = (struct zset_walk){.session = set->session,
+                               .range = *range,
+                               .size = set->metadata.size,
+                               .is_hash = set->metadata.type == VALUE_HASH};
     if (is_empty(&walk->range, walk->size))
         return;
     walk->iterator =

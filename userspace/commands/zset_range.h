@@ -2,8 +2,8 @@
 //
 // A range of a sorted set, by rank, score or member, and a walk over it in either direction. Ranges by score
 // and by member seek to where they begin. Ranks are not stored: one is found by walking to it from the nearer
-// end. May use: base, store/collection, server/command, reply_walk,
-// zset_value.
+// end. The fields of a hash can be walked over as well, by member. May use: base, store/collection,
+// server/command, reply_walk, zset_value.
 #ifndef KVFENCE_COMMANDS_ZSET_RANGE_H
 #define KVFENCE_COMMANDS_ZSET_RANGE_H
 
@@ -33,6 +33,9 @@ struct zset_range {
 // been written.
 bool zset_range_read(struct command_context *context, size_t min, size_t max, struct zset_range *range);
 
+// One bound by member: "-", "+", "[member" or "(member". False: it is none of them.
+bool zset_range_read_member(struct bytes text, struct zset_bound *out);
+
 // Resolves the ranks against the size: false if there are none in the range, else they count from 0.
 bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size);
 
@@ -46,6 +49,8 @@ struct zset_walk {
     bool comes_from_behind;               // meanwhile it goes the other way, and then turns round
     bool has_entered;                     // is in the range or behind it
     bool is_damaged;
+    bool is_hash;              // its fields are the members
+    struct bytes field_value;  // of a hash: the element's
     char *kept_min, *kept_max; // bounds that are the walk's own; NULL: borrowed
 };
 

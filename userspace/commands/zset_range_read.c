@@ -29,7 +29,7 @@ static bool read_scores(struct command_context *context, size_t min, size_t max,
     return false;
 }
 
-static bool read_member(struct bytes text, struct zset_bound *out) {
+bool zset_range_read_member(struct bytes text, struct zset_bound *out) {
     if (text.length == 0)
         return false;
     bool is_alone = text.length == 1 || text.data[1] == '\0';
@@ -52,8 +52,8 @@ static bool read_member(struct bytes text, struct zset_bound *out) {
 }
 
 static bool read_members(struct command_context *context, size_t min, size_t max, struct zset_range *range) {
-    if (read_member(context->arguments[min], &range->min) &&
-        read_member(context->arguments[max], &range->max))
+    if (zset_range_read_member(context->arguments[min], &range->min) &&
+        zset_range_read_member(context->arguments[max], &range->max))
         return true;
     reply_error(context->reply, "ERR min or max not valid string range item");
     return false;
