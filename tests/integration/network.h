@@ -30,7 +30,7 @@ const char *network_address(int place);
 const char *network_interface(int to);
 
 enum network_cut {
-    NETWORK_LINK_DOWN, // both ends know at once
+    NETWORK_LINK_DOWN, // the first takes its end down, and so knows at once
     NETWORK_SILENCE,   // packets get lost, and nobody is told
     NETWORK_ONE_WAY,   // the same, for packets from the first to the second only
     NETWORK_CUTS
