@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 // Short times, so that much happens; a log that is soon thrown away, so that it does not always suffice;
@@ -79,15 +78,12 @@ void chaos_cluster_restart_in_vain(struct chaos_cluster *cluster, int node, unsi
 
 void chaos_cluster_stop(struct chaos_cluster *cluster, int node) {
     struct chaos_node *victim = &cluster->nodes[node];
-    int status = 0;
-    assert_int_equal(kill(victim->server.pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(victim->server.pid, &status, WUNTRACED), victim->server.pid);
-    assert_true(WIFSTOPPED(status));
+    server_pause(&victim->server);
     victim->state = CHAOS_STOPPED;
 }
 
 void chaos_cluster_continue(struct chaos_cluster *cluster, int node) {
-    assert_int_equal(kill(cluster->nodes[node].server.pid, SIGCONT), 0);
+    server_continue(&cluster->nodes[node].server);
     cluster->nodes[node].state = CHAOS_RUNNING;
 }
 

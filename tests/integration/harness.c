@@ -239,6 +239,17 @@ void server_kill(struct test_server *server) {
     assert_int_equal(server_wait_exit(server), 128 + SIGKILL);
 }
 
+void server_pause(const struct test_server *server) {
+    int status = 0;
+    assert_int_equal(kill(server->pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(server->pid, &status, WUNTRACED), server->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+void server_continue(const struct test_server *server) {
+    assert_int_equal(kill(server->pid, SIGCONT), 0);
+}
+
 void server_discard(struct test_server *server) {
     server_stop(server);
     assert_int_equal(nftw(server->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);

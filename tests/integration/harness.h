@@ -36,6 +36,9 @@ void server_spawn(struct test_server *server);
 void server_stop(struct test_server *server);
 // kill -9, and waits.
 void server_kill(struct test_server *server);
+// SIGSTOP, and waits until it has stopped; and SIGCONT.
+void server_pause(const struct test_server *server);
+void server_continue(const struct test_server *server);
 // Waits for the process to end by itself and returns its exit status (128 + signal if killed).
 int server_wait_exit(struct test_server *server);
 // Stops it and removes the directory.

@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define DISCARDED "sequence numbers that the master does not have"
@@ -127,13 +126,6 @@ static int close_nodes(void **state) {
         server_discard(server_of(drill, node));
     }
     return 0;
-}
-
-static void stop_process(pid_t pid) {
-    int status = 0;
-    assert_int_equal(kill(pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
 }
 
 // --- Plans ---
@@ -303,7 +295,7 @@ static void let_the_lease_run_out(struct drill *drill) {
     long long over_ms = drill->controller.nodes[drill->old].lease_over_ms;
     if (drill->plan.is_stopped) {
         await_boot_ms(over_ms - drill->plan.stop_at_ms);
-        stop_process(server_of(drill, drill->old)->pid);
+        server_pause(server_of(drill, drill->old));
         drill->failover.stopped_ns = writer_now_ns();
         drill->queued = client_of(drill, drill->old);
         send_command(drill->queued, "SET {bar}queued 1");
@@ -326,7 +318,7 @@ static void expect_refusal_of_queued_write(struct drill *drill) {
 }
 
 static void let_go_on(struct drill *drill) {
-    assert_int_equal(kill(server_of(drill, drill->old)->pid, SIGCONT), 0);
+    server_continue(server_of(drill, drill->old));
     expect_refusal_of_queued_write(drill);
     redisContext *client = client_of(drill, drill->old);
     expect_text(client, "PONG", "PING");

@@ -140,28 +140,15 @@ static void load_check(struct load *load) {
 
 // --- Stop and continue ---
 
-static bool is_stopped(void *context) {
-    const struct test_server *server = context;
-    char path[64];
-    char status = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)server->pid);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &status), 1);
-    assert_int_equal(fclose(file), 0);
-    return status == 'T';
-}
-
 static void a_server_that_was_stopped_for_a_while_goes_on(void **state) {
     struct own_server *own = *state;
     struct load *load = load_start(&own->server);
     for (int i = 0; i < STOPS; i++) {
         wait_for_writes(load, LOAD);
-        assert_int_equal(kill(own->server.pid, SIGSTOP), 0);
-        wait_until(is_stopped, &own->server, PATIENCE_SECONDS, "the server is stopped");
+        server_pause(&own->server);
         int waiting = server_connect_raw(&own->server); // the system accepts it for the server
         raw_send_text(waiting, "PING\r\n");
-        assert_int_equal(kill(own->server.pid, SIGCONT), 0);
+        server_continue(&own->server);
         raw_expect(waiting, "+PONG\r\n");
         assert_int_equal(close(waiting), 0);
     }

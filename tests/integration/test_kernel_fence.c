@@ -13,7 +13,6 @@
 #include "lease_client.h"
 #include "server_fixture.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -138,11 +137,11 @@ static bool has_dropped(void *context) {
 static void a_stopped_server_is_still_fenced(void **state) {
     struct own_server *own = *state;
     lease_grant(own->client, 1, SHORT_LEASE_MS);
-    assert_int_equal(kill(own->server.pid, SIGSTOP), 0);
+    server_pause(&own->server);
     let_boot_time_pass(SHORT_LEASE_MS + 10);
     redisContext *writer = send_alone(&own->server, "SET key value");
     wait_until(has_dropped, own, 30, "the kernel drops the write");
-    assert_int_equal(kill(own->server.pid, SIGCONT), 0);
+    server_continue(&own->server);
     expect_lease_state(own->client, "expired");
     expect_null(own->client, "GET key");
     redisFree(writer);

@@ -14,34 +14,21 @@
 #include "raw_client.h"
 #include "server_fixture.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 enum { LEASE_MS = 300, LONG_MS = 600, VERY_LONG_MS = 60000 };
 
 #define HEARTBEAT "CLUSTERX HEARTBEAT 1 300\r\n"
 #define FENCED    "master-lease-mode block-write\nworkers 2"
 
-static void stop_process(const struct own_server *own) {
-    int status = 0;
-    assert_int_equal(kill(own->server.pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(own->server.pid, &status, WUNTRACED), own->server.pid);
-    assert_true(WIFSTOPPED(status));
-}
-
-static void continue_process(const struct own_server *own) {
-    assert_int_equal(kill(own->server.pid, SIGCONT), 0);
-}
-
 // A server that holds a lease, and stops with it.
 static void hold_and_stop(const struct own_server *own) {
     lease_grant(own->client, 1, LEASE_MS);
-    stop_process(own);
+    server_pause(&own->server);
 }
 
 static void expect_refused(redisContext *connection) {
@@ -65,7 +52,7 @@ static void take_replies(redisContext *connection, int count) {
 // whose replies the controller is owed, make no difference. Only a new one does.
 static void expect_fenced(const struct own_server *own, redisContext *writer, redisContext *controller,
                           int replies, int heartbeats) {
-    continue_process(own);
+    server_continue(&own->server);
     expect_refused(writer);
     take_replies(controller, replies);
     expect_lease_state(own->client, "expired");
@@ -95,7 +82,7 @@ static void a_heartbeat_and_a_write_that_waited_in_one_socket_do_not_pass(void *
     send_command(writer, "CLUSTERX HEARTBEAT 1 %d", LEASE_MS);
     send_command(writer, "SET stopped 1");
     let_boot_time_pass(LONG_MS);
-    continue_process(own);
+    server_continue(&own->server);
     take_replies(writer, 1); // the heartbeat's
     expect_refused(writer);
     expect_lease_state(own->client, "expired");
@@ -200,7 +187,7 @@ static void old_heartbeats_on_many_connections_do_not_count(void **state) {
         raw_send_text(controllers[i]->fd, i % 2 == 0 ? HEARTBEAT : HEARTBEAT "PING\r\n");
     let_boot_time_pass(LONG_MS);
     send_command(writer, "SET stopped 1");
-    continue_process(own);
+    server_continue(&own->server);
     expect_refused(writer);
     for (size_t i = 0; i < CONTROLLERS; i++)
         take_replies(controllers[i], 1);
@@ -216,11 +203,11 @@ static void a_heartbeat_that_came_late_enough_lets_the_write_pass(void **state) 
     redisContext *writer = server_connect(&own->server);
     redisContext *controller = server_connect(&own->server);
     lease_grant(controller, 1, LEASE_MS);
-    stop_process(own);
+    server_pause(&own->server);
     let_boot_time_pass(LONG_MS);
     send_command(controller, "CLUSTERX HEARTBEAT 1 %d", VERY_LONG_MS);
     let_boot_time_pass(LONG_MS);
-    continue_process(own);
+    server_continue(&own->server);
     redisReply *reply = NULL;
     assert_int_equal(redisGetReply(controller, (void **)&reply), REDIS_OK);
     freeReplyObject(reply);
@@ -238,7 +225,7 @@ static void the_lease_runs_while_the_process_does_not(void **state) {
     hold_and_stop(own);
     let_boot_time_pass(LONG_MS);
     send_command(own->client, "SET stopped 1");
-    continue_process(own);
+    server_continue(&own->server);
     expect_refused(own->client);
     await_expirations(own->client, 1);
 }
@@ -246,9 +233,9 @@ static void the_lease_runs_while_the_process_does_not(void **state) {
 static void a_stop_that_ends_within_the_lease_costs_nothing(void **state) {
     struct own_server *own = *state;
     lease_grant(own->client, 1, VERY_LONG_MS);
-    stop_process(own);
+    server_pause(&own->server);
     let_boot_time_pass(LEASE_MS);
-    continue_process(own);
+    server_continue(&own->server);
     expect_text(own->client, "OK", "SET after 1");
     expect_lease_state(own->client, "held");
 }

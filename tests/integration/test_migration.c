@@ -13,7 +13,6 @@
 #include "lease_client.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,10 +227,10 @@ static void who_waits_is_answered_when_the_time_is_over(void **state) {
     const struct node_pair *pair = *state;
     redisContext *gone = server_connect(&pair->servers[0]);
     node_pair_set(pair, SPLIT_HALVES, 1);
-    assert_int_equal(kill(pair->servers[1].pid, SIGSTOP), 0);
+    server_pause(&pair->servers[1]);
     expect_null(pair->clients[0], "CLUSTERX MIGRATE " SLOT " %s SYNC 1", ID_B);
     expect_error(pair->clients[0], "ERR There is already a migrating job", "CLUSTERX MIGRATE 1 %s", ID_B);
-    assert_int_equal(kill(pair->servers[1].pid, SIGCONT), 0);
+    server_continue(&pair->servers[1]);
     await_migration(pair->clients[0], "success");
     send_command(gone, "CLUSTERX MIGRATE 1 %s SYNC", ID_B);
     redisFree(gone); // before the answer
@@ -431,9 +430,9 @@ static void a_destination_that_dies_leaves_the_source_whole(void **state) {
 static void a_destination_that_hangs_leaves_the_source_whole(void **state) {
     struct node_pair *pair = *state;
     begin_slow_migration(pair);
-    assert_int_equal(kill(pair->servers[1].pid, SIGSTOP), 0);
+    server_pause(&pair->servers[1]);
     await_migration(pair->clients[0], "fail");
-    assert_int_equal(kill(pair->servers[1].pid, SIGCONT), 0);
+    server_continue(&pair->servers[1]);
     expect_source_whole(pair);
     await_empty_slot(pair->clients[1]);
     assert_true(info_has(pair->clients[1], "import_state: error\r\n"));

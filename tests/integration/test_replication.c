@@ -12,11 +12,9 @@
 #include "raw_client.h"
 #include "replication_pair.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct nodes {
@@ -351,22 +349,15 @@ static void killing_either_side_loses_and_invents_nothing(void **state) {
     assert_int_equal(server_info_number(nodes->to_master, "stats", "sync_full"), 0);
 }
 
-static void pause_process(pid_t pid) {
-    int status = 0;
-    assert_int_equal(kill(pid, SIGSTOP), 0);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
-}
-
 static void a_stopped_replica_is_cut_off_and_comes_back(void **state) {
     struct nodes *nodes = *state;
     expect_text(nodes->to_master, "OK", "SET key 1");
     wait_in_step(nodes->to_master, nodes->to_replica);
-    pause_process(nodes->replica.pid);
+    server_pause(&nodes->replica);
     write_some(nodes->to_master, "unheard", 100);
     wait_until(has_no_replica, nodes->to_master, 90, "the stopped replica is cut off");
     assert_true(server_log_contains(&nodes->master, "it acknowledges nothing any more"));
-    assert_int_equal(kill(nodes->replica.pid, SIGCONT), 0);
+    server_continue(&nodes->replica);
     assert_same_data(nodes->to_master, nodes->to_replica);
 }
 
@@ -374,10 +365,10 @@ static void a_stopped_master_is_left_and_found_again(void **state) {
     struct nodes *nodes = *state;
     expect_text(nodes->to_master, "OK", "SET key 1");
     wait_in_step(nodes->to_master, nodes->to_replica);
-    pause_process(nodes->master.pid);
+    server_pause(&nodes->master);
     server_wait_log(&nodes->replica, "nothing has moved for too long");
     expect_text(nodes->to_replica, "1", "GET key");
-    assert_int_equal(kill(nodes->master.pid, SIGCONT), 0);
+    server_continue(&nodes->master);
     expect_text(nodes->to_master, "OK", "SET key 2");
     assert_same_data(nodes->to_master, nodes->to_replica);
 }
