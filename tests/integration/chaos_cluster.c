@@ -12,7 +12,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -157,37 +156,13 @@ void chaos_cluster_await_same_data(struct chaos_cluster *cluster) {
 
 // --- Logs ---
 
-static char *read_log(const struct chaos_node *node) {
-    char path[256];
-    char *text = NULL;
-    size_t size = 0;
-    (void)snprintf(path, sizeof(path), "%s/output.log", node->server.directory);
-    FILE *file = fopen(path, "re");
-    if (file == NULL || getdelim(&text, &size, '\0', file) < 0) {
-        free(text);
-        text = strdup("");
-    }
-    if (file != NULL)
-        (void)fclose(file);
-    assert_non_null(text);
-    return text;
-}
-
-static unsigned count_text(const char *log, const char *text) {
-    unsigned count = 0;
-    for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
-        count++;
-    return count;
-}
-
 static void count_syncs_of(const struct chaos_node *node, unsigned *full, unsigned *streams,
                            unsigned *discards) {
-    char *log = read_log(node);
-    *full += count_text(log, "everything was copied from master");
-    *streams += count_text(log, "following master ");
-    *discards +=
-        count_text(log, "the full copy discards ") - count_text(log, "the full copy discards nothing");
-    free(log);
+    const struct test_server *server = &node->server;
+    *full += (unsigned)server_log_count(server, "everything was copied from master");
+    *streams += (unsigned)server_log_count(server, "following master ");
+    *discards += (unsigned)(server_log_count(server, "the full copy discards ") -
+                            server_log_count(server, "the full copy discards nothing"));
 }
 
 void chaos_cluster_count_syncs(struct chaos_cluster *cluster, unsigned *full, unsigned *partial,
@@ -205,21 +180,14 @@ void chaos_cluster_replace(struct chaos_cluster *cluster, int node) {
     start_node(cluster, node);
 }
 
-static void show_log(const struct chaos_cluster *cluster, int node) {
-    char *log = read_log(&cluster->nodes[node]);
-    size_t length = strlen(log);
-    (void)fprintf(stderr, "--- how the output of node %d ends ---\n%s\n", node,
-                  log + (length > LOG_SHOWN ? length - LOG_SHOWN : 0));
-    free(log);
-}
-
 void chaos_cluster_discard(struct chaos_cluster *cluster, bool has_failed) {
     for (int node = 0; node < CHAOS_NODES; node++) {
         struct chaos_node *victim = &cluster->nodes[node];
         if (victim->server.directory[0] == '\0')
             continue; // it was never started
         if (has_failed) {
-            show_log(cluster, node);
+            (void)fprintf(stderr, "node %d:\n", node);
+            server_show_log(&victim->server, LOG_SHOWN);
             if (victim->server.pid != 0)
                 server_kill(&victim->server);
         }

@@ -73,20 +73,35 @@ static char *read_log(const struct test_server *server) {
     return text;
 }
 
-static void fail_with_log(const struct test_server *server, const char *what) {
+void server_show_log(const struct test_server *server, size_t most) {
     char *log = read_log(server);
     size_t length = strlen(log);
-    const char *shown = log + (length > LOG_SHOWN ? length - LOG_SHOWN : 0);
+    const char *shown = log + (length > most ? length - most : 0);
     (void)fprintf(stderr, "--- the server's output ---\n%s\n---\n", shown);
     free(log);
+}
+
+static void fail_with_log(const struct test_server *server, const char *what) {
+    server_show_log(server, LOG_SHOWN);
     fail_msg("%s", what);
 }
 
-bool server_log_contains(const struct test_server *server, const char *text) {
+static size_t count_text(const char *whole, const char *text) {
+    size_t count = 0;
+    for (const char *at = whole; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
+size_t server_log_count(const struct test_server *server, const char *text) {
     char *log = read_log(server);
-    bool contains = strstr(log, text) != NULL;
+    size_t count = count_text(log, text);
     free(log);
-    return contains;
+    return count;
+}
+
+bool server_log_contains(const struct test_server *server, const char *text) {
+    return server_log_count(server, text) > 0;
 }
 
 void server_wait_log(const struct test_server *server, const char *text) {
@@ -356,9 +371,7 @@ void expect_silence(redisContext *connection, int milliseconds) {
 
 size_t client_list_count(redisContext *connection, const char *text) {
     redisReply *reply = command(connection, "CLIENT LIST");
-    size_t count = 0;
-    for (const char *at = text_of(reply); (at = strstr(at, text)) != NULL; at++)
-        count++;
+    size_t count = count_text(text_of(reply), text);
     freeReplyObject(reply);
     return count;
 }

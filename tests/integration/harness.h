@@ -49,10 +49,15 @@ redisContext *server_connect(const struct test_server *server);
 // A raw TCP connection to it, blocking, with a receive time-out.
 int server_connect_raw(const struct test_server *server);
 
-// True if the server's output has the text in it.
+// How often the text is in the server's output.
+size_t server_log_count(const struct test_server *server, const char *text);
+// True if it is there at all.
 bool server_log_contains(const struct test_server *server, const char *text);
-// Waits until it has.
+// Waits until it is.
 void server_wait_log(const struct test_server *server, const char *text);
+
+// Prints the last so many bytes of the output.
+void server_show_log(const struct test_server *server, size_t most);
 
 // A port on 127.0.0.1 that was free a moment ago.
 int free_port(void);

@@ -12,7 +12,6 @@
 
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -64,21 +63,4 @@ void let_boot_time_pass(int milliseconds) {
     long long end = boot_ms() + milliseconds;
     for (long long left = milliseconds; left >= 0; left = end - boot_ms())
         (void)poll(NULL, 0, (int)left + 1);
-}
-
-size_t log_count(const struct test_server *server, const char *text) {
-    char path[256];
-    char *log = NULL;
-    size_t size = 0;
-    size_t count = 0;
-    (void)snprintf(path, sizeof(path), "%s/output.log", server->directory);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    if (getdelim(&log, &size, '\0', file) > 0) {
-        for (const char *at = strstr(log, text); at != NULL; at = strstr(at + 1, text))
-            count++;
-    }
-    free(log);
-    (void)fclose(file);
-    return count;
 }

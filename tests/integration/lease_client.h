@@ -24,7 +24,4 @@ void await_expirations(redisContext *connection, long long wanted);
 long long boot_ms(void);
 void let_boot_time_pass(int milliseconds);
 
-// How often the text stands in the server's log.
-size_t log_count(const struct test_server *server, const char *text);
-
 #endif

@@ -230,7 +230,7 @@ static void begin(struct drill *drill) {
     make_plan(drill);
     controller->lease_ms = drill->plan.lease_ms;
     controller->sends_since = drill->plan.sends_since;
-    drill->discarded = log_count(server_of(drill, drill->old), DISCARDED);
+    drill->discarded = server_log_count(server_of(drill, drill->old), DISCARDED);
     for (int node = 0; node < 2; node++) {
         controller->nodes[node].lease_clock[0] = '\0';
         controller->nodes[node].patience_ms = 0;
@@ -397,7 +397,7 @@ static void judge(struct drill *drill) {
     verdict_expect_sound(&verdict);
     // What is lost is not lost in silence.
     if (verdict.lost > 0)
-        assert_int_equal(log_count(server_of(drill, drill->old), DISCARDED), drill->discarded + 1);
+        assert_int_equal(server_log_count(server_of(drill, drill->old), DISCARDED), drill->discarded + 1);
     verdict_add(&drill->sum, &verdict);
     redisFree(master);
     redisFree(replica);

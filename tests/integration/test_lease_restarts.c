@@ -233,7 +233,7 @@ static void without_room_for_a_new_version_the_lease_is_not_extended(void **stat
     assert_int_equal(lease_number(client, "lease_election_version"), 4);
     assert_int_equal(lease_number(client, "lease_renewals"), renewals);
     lease_grant(client, 4, LONG_MS); // the version that is durable still counts
-    assert_int_equal(log_count(&server, "do not renew the lease"), 1);
+    assert_int_equal(server_log_count(&server, "do not renew the lease"), 1);
     assert_int_equal(unlink(disk.filler), 0);
     lease_grant(client, 5, LONG_MS);
     assert_int_equal(lease_number(client, "lease_highest_version"), 5);

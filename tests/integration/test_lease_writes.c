@@ -276,7 +276,7 @@ static void an_expiry_is_noticed_when_it_happens_and_told_once(void **state) {
     for (int i = 0; i < 50; i++)
         expect_error(own->client, LEASE_REFUSAL, "SET key value");
     let_boot_time_pass(300); // a few ticks
-    assert_int_equal(log_count(&own->server, "master lease expired"), 1);
+    assert_int_equal(server_log_count(&own->server, "master lease expired"), 1);
     assert_int_equal(lease_number(own->client, "lease_expirations"), 1);
 }
 
@@ -284,9 +284,9 @@ static void renewals_are_told_only_when_they_change_something(void **state) {
     struct own_server *own = *state;
     for (int i = 0; i < 20; i++)
         lease_grant(own->client, 1, LONG_MS);
-    assert_int_equal(log_count(&own->server, "master lease held"), 1);
+    assert_int_equal(server_log_count(&own->server, "master lease held"), 1);
     lease_grant(own->client, 2, LONG_MS);
-    assert_int_equal(log_count(&own->server, "master lease held"), 2);
+    assert_int_equal(server_log_count(&own->server, "master lease held"), 2);
     assert_int_equal(lease_number(own->client, "lease_renewals"), 21);
 }
 
@@ -329,7 +329,7 @@ static void log_only_lets_writes_through_and_its_few_lines_stand_for_all_of_them
     struct logged logged = {&own->server, WRITES};
     wait_until(all_are_logged, &logged, 30, "all writes are told of");
     assert_int_equal(logged_writes(&own->server), WRITES);
-    size_t lines = log_count(&own->server, "writes went through without it");
+    size_t lines = server_log_count(&own->server, "writes went through without it");
     assert_true(lines >= 1 && (long long)lines <= (boot_ms() - begin) / 1000 + 2);
     assert_int_equal(lease_number(own->client, "lease_writes_refused"), 0);
 }
