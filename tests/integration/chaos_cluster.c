@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses: cmocka, hiredis, the harness, the network.
+// Uses: cmocka, hiredis, the harness, the network, replication_pair.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,8 @@
 
 #include "chaos_cluster.h"
 
-#include <signal.h>
+#include "replication_pair.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -105,24 +106,16 @@ unsigned long long chaos_cluster_offset(struct chaos_cluster *cluster, int node)
                                                   "master_repl_offset");
 }
 
-static bool is_connected(const struct chaos_node *node) {
-    redisReply *reply = command(node->inside, "INFO replication");
-    bool connected = node->master < 0 || strstr(reply->str, "master_link_status:up") != NULL;
-    freeReplyObject(reply);
-    return connected;
-}
-
 static bool have_same_data(void *context) {
     struct chaos_cluster *cluster = context;
-    redisReply *first = NULL;
     bool same = true;
-    for (int node = 1; node < CHAOS_NODES && same; node++)
-        same = chaos_cluster_offset(cluster, node) == chaos_cluster_offset(cluster, 0);
-    for (int node = 0; node < CHAOS_NODES && same; node++)
-        same = is_connected(&cluster->nodes[node]);
+    for (int node = 0; node < CHAOS_NODES && same; node++) {
+        const struct chaos_node *replica = &cluster->nodes[node];
+        same = replica->master < 0 || is_in_step(cluster->nodes[replica->master].inside, replica->inside);
+    }
     if (!same)
         return false;
-    first = command(cluster->nodes[0].inside, "DEBUG DIGEST");
+    redisReply *first = command(cluster->nodes[0].inside, "DEBUG DIGEST");
     for (int node = 1; node < CHAOS_NODES && same; node++) {
         redisReply *reply = command(cluster->nodes[node].inside, "DEBUG DIGEST");
         same = reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, first->str) == 0;

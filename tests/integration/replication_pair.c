@@ -249,22 +249,26 @@ uint64_t wire_bytes(struct wire *wire) {
 
 // --- Waiting ---
 
+bool is_in_step(redisContext *master, redisContext *replica) {
+    redisReply *reply = command(replica, "INFO replication");
+    bool is_up = strstr(reply->str, "master_link_status:up") != NULL;
+    freeReplyObject(reply);
+    return is_up && server_info_number(replica, "replication", "master_repl_offset") ==
+                        server_info_number(master, "replication", "master_repl_offset");
+}
+
 struct pair {
     redisContext *master, *replica;
 };
 
-static bool is_in_step(void *context) {
+static bool pair_is_in_step(void *context) {
     const struct pair *pair = context;
-    redisReply *reply = command(pair->replica, "INFO replication");
-    bool is_up = strstr(reply->str, "master_link_status:up") != NULL;
-    freeReplyObject(reply);
-    return is_up && server_info_number(pair->replica, "replication", "master_repl_offset") ==
-                        server_info_number(pair->master, "replication", "master_repl_offset");
+    return is_in_step(pair->master, pair->replica);
 }
 
 void wait_in_step(redisContext *master, redisContext *replica) {
     struct pair pair = {master, replica};
-    wait_until(is_in_step, &pair, IS_SANITIZED ? 240 : 60, "the replica is in step with its master");
+    wait_until(pair_is_in_step, &pair, IS_SANITIZED ? 240 : 60, "the replica is in step with its master");
 }
 
 void assert_same_data(redisContext *master, redisContext *replica) {

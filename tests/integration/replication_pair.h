@@ -27,7 +27,9 @@ uint64_t wire_bytes(struct wire *wire);
 // Changes one byte of what comes from the target, once, after so many further bytes.
 void wire_damage_after(struct wire *wire, uint64_t bytes);
 
-// Waits until the replica's link is up and its data end where the master's do.
+// Whether the replica's link is up and its data end where the master's do.
+bool is_in_step(redisContext *master, redisContext *replica);
+// Waits until it is so.
 void wait_in_step(redisContext *master, redisContext *replica);
 // The same, and their digests are equal.
 void assert_same_data(redisContext *master, redisContext *replica);
