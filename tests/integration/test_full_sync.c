@@ -336,12 +336,33 @@ static void a_master_of_an_outdated_election_is_refused(void **state) {
     server_restart(&nodes->replica);
     reconnect(&nodes->to_replica, &nodes->replica);
     follow(nodes->to_replica, other.port);
-    server_wait_log(&nodes->replica, "its election version 3 is outdated, 7 is known");
+    server_wait_log(&nodes->replica, "its election version 3 is outdated, 7 is known from earlier masters, "
+                                     "and kept in '");
     expect_text(nodes->to_replica, "new", "GET key");
     freeReplyObject(command(to_other, "CLUSTERX HEARTBEAT 8 60000"));
     assert_same_data(to_other, nodes->to_replica);
     redisFree(to_other);
     server_discard(&other);
+}
+
+// One that was named by mistake, of another cluster: this node has taken nothing from it yet.
+static void the_election_version_of_a_master_met_in_passing_is_not_kept(void **state) {
+    struct nodes *nodes = *state;
+    struct test_server right;
+    server_start(&right, settings);
+    redisContext *to_right = server_connect(&right);
+    freeReplyObject(command(nodes->to_master, "CLUSTERX HEARTBEAT 900 60000"));
+    freeReplyObject(command(to_right, "CLUSTERX HEARTBEAT 3 60000"));
+    write_data(nodes->to_master, "wrong", 100);
+    expect_text(to_right, "OK", "SET key right");
+    expect_text(nodes->to_replica, "OK", "SET own 1");
+    wire_limit(nodes->wire, 64 << 10);
+    follow(nodes->to_replica, wire_port(nodes->wire));
+    wait_until(is_copying, nodes->to_replica, 60, "the wrong master is copied");
+    follow(nodes->to_replica, right.port);
+    assert_same_data(to_right, nodes->to_replica);
+    redisFree(to_right);
+    server_discard(&right);
 }
 
 static void a_master_of_another_name_is_refused(void **state) {
@@ -375,6 +396,7 @@ int main(void) {
         WITH_NODES(an_old_master_that_is_behind_but_parted_is_found_out),
         WITH_NODES(who_wrote_nothing_of_its_own_needs_no_copy),
         WITH_NODES(a_master_of_an_outdated_election_is_refused),
+        WITH_NODES(the_election_version_of_a_master_met_in_passing_is_not_kept),
         WITH_NODES(a_master_of_another_name_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

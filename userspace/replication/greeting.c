@@ -52,18 +52,37 @@ static void keep_version(struct follower *follower, uint64_t version) {
     buffer_release(&text);
 }
 
+// Once this node has the master's data, or can go on from its own: the version of a master met by mistake, of
+// another cluster, would keep the right one from being followed.
+static void learn_version(struct follower *follower) {
+    if (follower->master.election_version > follower->known_version)
+        keep_version(follower, follower->master.election_version);
+}
+
+static void refuse_version(struct follower *follower, uint64_t known) {
+    bool is_from_masters = known == follower->known_version;
+    struct buffer why = {0};
+    buffer_append_format(&why, "its election version %" PRIu64 " is outdated, %" PRIu64 " is known",
+                         follower->master.election_version, known);
+    if (is_from_masters) {
+        buffer_append_text(&why, " from earlier masters, and kept in '");
+        version_path(follower, &why);
+        why.length--;
+        buffer_append_text(&why, "', which is read when the server starts");
+    }
+    atomic_store(&follower->is_refused, true);
+    (void)snprintf(follower->link.error, sizeof(follower->link.error), "%.*s", (int)why.length, why.data);
+    buffer_release(&why);
+}
+
 // A master that has never been granted a lease says 0 and may be followed: it may just have become one.
 static bool accept_version(struct follower *follower) {
     uint64_t own = lease_view(lease_gate_lease(follower->server->lease_gate)).highest_version;
     uint64_t known = own > follower->known_version ? own : follower->known_version;
     uint64_t told = follower->master.election_version;
-    if (told > follower->known_version)
-        keep_version(follower, told);
     if (told == 0 || told >= known)
         return true;
-    atomic_store(&follower->is_refused, true);
-    (void)snprintf(follower->link.error, sizeof(follower->link.error),
-                   "its election version %" PRIu64 " is outdated, %" PRIu64 " is known", told, known);
+    refuse_version(follower, known);
     return false;
 }
 
@@ -205,8 +224,10 @@ bool follower_synchronise(struct follower *follower) {
         bytes_equal(answer, BYTES_LITERAL("-ERR wrong number of arguments")) &&
         !ask_for_log(follower, NULL, latest, &answer))
         return false;
-    if (bytes_equal(answer, BYTES_LITERAL("+OK")))
+    if (bytes_equal(answer, BYTES_LITERAL("+OK"))) {
+        learn_version(follower);
         return follower_stream(follower, latest);
+    }
     if (bytes_equal(answer, BYTES_LITERAL("-" PEER_LOADING_ERROR)) || answer.length == 0 ||
         answer.data[0] != '-') {
         (void)snprintf(follower->link.error, sizeof(follower->link.error), "it answers to PSYNC: %.*s",
