@@ -138,7 +138,7 @@ static bool send_all(int fd, const char *data, size_t length) {
 }
 
 static bool pass_on(struct wire *wire, struct relay *relay, int from) {
-    static char chunk[CHUNK]; // one wire's thread at a time reads here: tests have one wire
+    char chunk[CHUNK];
     size_t room = from == 1 && atomic_load(&wire->limit) != 0 ? 4096 : CHUNK;
     size_t where = 0;
     ssize_t count = recv(relay->fds[from], chunk, room, MSG_DONTWAIT);

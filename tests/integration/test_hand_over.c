@@ -35,7 +35,7 @@ enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, SAYS_HAS_TAKEN_OVER, OWNS, IS_FENCED,
 struct destination_double {
     int listener, port;
     pthread_t thread;
-    enum at_take_over at_take_over;
+    _Atomic int at_take_over;
     _Atomic int at_give_up;
     atomic_bool refuses_connections, stop;
     atomic_int takings, givings; // how often it was told to take over, to give up
@@ -73,7 +73,7 @@ static bool say(int fd, const char *text) {
 
 static bool take_over(struct destination_double *actor, int fd) {
     atomic_fetch_add(&actor->takings, 1);
-    switch (actor->at_take_over) {
+    switch (atomic_load(&actor->at_take_over)) {
     case SAY_NO:
         return say(fd, "-ERR no\r\n");
     case HANG_UP_FOR_GOOD:
@@ -172,10 +172,10 @@ static void set_topology(struct play *play, int version) {
 static int open_play(void **state) {
     static struct play play;
     memset(&play, 0, sizeof(play));
-    destination_begin(&play.destination);
     server_start(&play.source, "cluster-enabled yes\n");
     play.client = server_connect(&play.source);
     play.destination.source = server_connect(&play.source);
+    destination_begin(&play.destination);
     expect_text(play.client, "OK", "CLUSTERX SETNODEID %s", ID_A);
     set_topology(&play, 1);
     expect_text(play.client, "OK", "SET {bar} 1");
@@ -217,7 +217,7 @@ static bool was_told(void *context) {
 }
 
 static void migrate(struct play *play, enum at_take_over at_take_over, enum at_give_up at_give_up) {
-    play->destination.at_take_over = at_take_over;
+    atomic_store(&play->destination.at_take_over, (int)at_take_over);
     atomic_store(&play->destination.at_give_up, (int)at_give_up);
     expect_text(play->client, "OK", "CLUSTERX MIGRATE " SLOT " %s", ID_B);
     wait_until(was_told, &play->destination.takings, 60, "the destination is told to take over");
