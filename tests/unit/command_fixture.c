@@ -74,29 +74,34 @@ static const char *take_reply(struct command_fixture *fixture) {
     return fixture->text.data;
 }
 
-const char *fixture_run_array(struct command_fixture *fixture, command_function *function,
-                              const char *const *arguments, size_t count) {
-    struct bytes bytes[ARGUMENTS_MAX];
-    assert_in_range(count, 1, ARGUMENTS_MAX);
-    for (size_t i = 0; i < count; i++)
-        bytes[i] = bytes_from_text(arguments[i]);
-    struct command command = {.name = arguments[0]};
+const char *fixture_run_bytes(struct command_fixture *fixture, command_function *function,
+                              const struct bytes *arguments, size_t count) {
+    struct command command = {.name = arguments[0].data};
     struct command_context context = {.server = &fixture->server,
                                       .client = &fixture->client,
                                       .session = fixture->session,
                                       .command = &command,
-                                      .arguments = bytes,
+                                      .arguments = arguments,
                                       .count = count,
                                       .reply = &fixture->reply,
                                       .now = FIXTURE_TIME};
     uint64_t errors = fixture->reply.errors;
-    session_write_begin(fixture->session, &bytes[1], count > 1 ? 1 : 0);
+    session_write_begin(fixture->session, &arguments[1], count > 1 ? 1 : 0);
     function(&context);
     if (fixture->reply.errors == errors)
         commit(fixture);
     session_write_end(fixture->session);
     assert_int_equal(store_settle(fixture->session), SETTLED);
     return take_reply(fixture);
+}
+
+const char *fixture_run_array(struct command_fixture *fixture, command_function *function,
+                              const char *const *arguments, size_t count) {
+    struct bytes bytes[ARGUMENTS_MAX];
+    assert_in_range(count, 1, ARGUMENTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = bytes_from_text(arguments[i]);
+    return fixture_run_bytes(fixture, function, bytes, count);
 }
 
 static void put(struct command_fixture *fixture, enum column_family family, struct bytes key,

@@ -34,6 +34,10 @@ int command_fixture_close(void **state);
 const char *fixture_run_array(struct command_fixture *fixture, command_function *function,
                               const char *const *arguments, size_t count);
 
+// The same for very many arguments, or for bytes.
+const char *fixture_run_bytes(struct command_fixture *fixture, command_function *function,
+                              const struct bytes *arguments, size_t count);
+
 // Puts a metadata entry with nothing after its header, or a sub-key in the default family.
 void fixture_put_metadata(struct command_fixture *fixture, const char *key, const struct metadata *metadata);
 void fixture_put_sub_key(struct command_fixture *fixture, const char *key, uint64_t version,

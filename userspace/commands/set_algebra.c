@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SINTER SUNION SDIFF, their STORE forms, SINTERCARD. The members of a set lie in order, so that a union is a
-// merge and none of the three holds a set in memory. Uses: base, arguments, collection_value, reply_walk.
+// merge and none of the three holds a set in memory. Uses: base, arguments, collection_value, member_merge,
+// reply_walk.
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "commands/arguments.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/member_merge.h"
 #include "commands/reply_walk.h"
 
 #include <stdlib.h>
@@ -17,8 +19,6 @@ struct source {
     bool exists;
     struct collection_iterator *walk; // NULL: not walked
     struct bytes member;              // where the walk stands
-    bool is_due;                      // it has to go on: its member has been dealt with
-    bool at_end;
 };
 
 struct algebra;
@@ -31,26 +31,33 @@ struct algebra {
     operation *combine;
     struct source *sources;
     size_t count;
+    struct member_merge merge; // of all walks
+    struct merge_entry united; // what the union has handed out, taken out of the merge
+    bool has_united;
     struct source *walked;    // the one whose members are looked for in the others; NULL: all are walked
     enum store_status status; // of looking for them
 };
 
 // --- Walking ---
 
-static void rewind_sources(struct algebra *algebra) {
-    for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
-        source->is_due = true;
-        source->at_end = source->walk == NULL;
-        if (source->walk != NULL)
-            collection_iterator_seek(source->walk, (struct bytes){0});
-    }
+static bool go_on(struct source *source) {
+    return source->walk != NULL && collection_iterator_next(source->walk, &source->member, NULL);
 }
 
-static bool go_on(struct source *source) {
-    source->at_end = source->at_end || !collection_iterator_next(source->walk, &source->member, NULL);
-    source->is_due = false;
-    return !source->at_end;
+static void go_on_in_merge(struct algebra *algebra, size_t source) {
+    if (go_on(&algebra->sources[source]))
+        member_merge_add(&algebra->merge, algebra->sources[source].member, source);
+}
+
+static void rewind_sources(struct algebra *algebra) {
+    member_merge_clear(&algebra->merge);
+    algebra->has_united = false;
+    for (size_t i = 0; i < algebra->count; i++) {
+        if (algebra->sources[i].walk != NULL)
+            collection_iterator_seek(algebra->sources[i].walk, (struct bytes){0});
+        if (algebra->walked == NULL)
+            go_on_in_merge(algebra, i);
+    }
 }
 
 static const char *error_of(const struct algebra *algebra) {
@@ -67,6 +74,7 @@ static void close_sources(struct algebra *algebra) {
         if (algebra->sources[i].walk != NULL)
             collection_iterator_close(algebra->sources[i].walk);
     }
+    member_merge_close(&algebra->merge);
     free(algebra->sources);
 }
 
@@ -125,24 +133,20 @@ static enum walk_step subtract(struct algebra *algebra, struct bytes *member) {
     return pick(algebra, true, member);
 }
 
-// The least member at which a walk stands; all that stand at it are due then.
+// The walks that stand at the member which was handed out go on; its own last, as it holds the member.
+static void leave_united(struct algebra *algebra) {
+    struct merge_entry equal;
+    while (member_merge_take_equal(&algebra->merge, algebra->united.member, &equal))
+        go_on_in_merge(algebra, equal.source);
+    go_on_in_merge(algebra, algebra->united.source);
+}
+
 static enum walk_step unite(struct algebra *algebra, struct bytes *member) {
-    const struct source *least = NULL;
-    for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
-        if (source->is_due)
-            (void)go_on(source);
-        if (!source->at_end && (least == NULL || bytes_compare(source->member, least->member) < 0))
-            least = source;
-    }
-    if (least == NULL)
-        return WALK_END;
-    *member = least->member;
-    for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
-        source->is_due = !source->at_end && bytes_equal(source->member, *member);
-    }
-    return WALK_ELEMENT;
+    if (algebra->has_united)
+        leave_united(algebra);
+    algebra->has_united = member_merge_take(&algebra->merge, &algebra->united);
+    *member = algebra->united.member;
+    return algebra->has_united ? WALK_ELEMENT : WALK_END;
 }
 
 // --- Opening ---
@@ -167,20 +171,47 @@ static void begin_walks(struct algebra *algebra) {
     rewind_sources(algebra);
 }
 
-// False: the error reply has been written, and there is nothing to close.
-static bool open_sources(struct algebra *algebra, struct command_context *context, operation *combine,
-                         size_t first, size_t count) {
-    *algebra = (struct algebra){.session = context->session, .combine = combine, .count = count};
-    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
-    for (size_t i = 0; i < count; i++) {
-        enum collection_status status =
-            collection_read(context, first + i, VALUE_SET, &algebra->sources[i].set);
-        if (status == COLLECTION_FAILED) {
-            close_sources(algebra);
-            return false;
-        }
-        algebra->sources[i].exists = status == COLLECTION_FOUND;
+static bool open_source(struct algebra *algebra, struct command_context *context, size_t index,
+                        size_t *existing) {
+    struct source *source = &algebra->sources[algebra->count];
+    enum collection_status status = collection_read(context, index, VALUE_SET, &source->set);
+    source->exists = status == COLLECTION_FOUND;
+    *existing += source->exists;
+    algebra->count++;
+    return status != COLLECTION_FAILED;
+}
+
+// Each set once, however often it is named; a difference may subtract the first set from itself.
+static bool open_each(struct algebra *algebra, struct command_context *context, size_t first, size_t count,
+                      size_t *existing) {
+    size_t skipped = algebra->combine == subtract ? 1 : 0;
+    size_t *places = member_merge_first_places(context->arguments + first + skipped, count - skipped);
+    bool done = true;
+    for (size_t i = 0; i < count && done; i++) {
+        if (i < skipped || places[i - skipped] == i - skipped)
+            done = open_source(algebra, context, first + i, existing);
     }
+    free(places);
+    return done;
+}
+
+// For a reply all may be walked over: it can go on behind the command. False: the error reply has been
+// written, and there is nothing to close.
+static bool open_sources(struct algebra *algebra, struct command_context *context, operation *combine,
+                         size_t first, size_t count, bool is_reply) {
+    size_t existing = 0;
+    *algebra = (struct algebra){.session = context->session, .combine = combine};
+    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
+    bool done = open_each(algebra, context, first, count, &existing);
+    if (done && existing > MERGE_WALKS_MAX && (is_reply || combine == unite)) {
+        reply_error(context->reply, MERGE_TOO_MANY);
+        done = false;
+    }
+    if (!done) {
+        close_sources(algebra);
+        return false;
+    }
+    member_merge_open(&algebra->merge, algebra->count);
     begin_walks(algebra);
     return true;
 }
@@ -226,7 +257,7 @@ static void reply_result(struct command_context *context, operation *combine) {
                                             .error = reply_fault,
                                             .close = reply_close};
     struct algebra algebra;
-    if (open_sources(&algebra, context, combine, 1, context->count - 1))
+    if (open_sources(&algebra, context, combine, 1, context->count - 1, true))
         reply_walk_all(context, &result, &algebra, 1);
 }
 
@@ -290,7 +321,7 @@ static void store_result(struct command_context *context, operation *combine) {
     struct buffer members = {0};
     enum store_status status = STORE_OK;
     uint64_t count = 0;
-    if (open_sources(&algebra, context, combine, 2, context->count - 2) &&
+    if (open_sources(&algebra, context, combine, 2, context->count - 2, false) &&
         walk_through(context, &algebra, 0, &members, &count)) {
         if (count != 0)
             count = stage_set(context, context->arguments[1], &members);
@@ -343,7 +374,7 @@ void command_sintercard(struct command_context *context) {
         return;
     }
     uint64_t count = 0;
-    if (open_sources(&algebra, context, intersect, 2, keys) &&
+    if (open_sources(&algebra, context, intersect, 2, keys, false) &&
         walk_through(context, &algebra, (uint64_t)limit, NULL, &count))
         reply_integer(context->reply, (int64_t)count);
 }

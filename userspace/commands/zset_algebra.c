@@ -1,29 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combining sorted sets and sets. Uses: arguments, collection_value, memory.
+// Combining sorted sets and sets. Uses: arguments, collection_value, member_merge, memory.
 #include "commands/zset_algebra.h"
 
 #include "base/memory.h"
 #include "commands/arguments.h"
+#include "commands/member_merge.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-// One of the sets that are combined.
-struct zset_source {
+// One of the sets that are combined, opened once, however often it is named.
+struct zset_input {
     struct collection set;
     bool exists;
-    double weight;
-    size_t place;                     // among the keys
     struct collection_iterator *walk; // NULL: not walked
     struct zset_element at;           // where the walk stands; the score is not weighed yet
     bool is_at_end;
+    uint64_t left_in; // the round of a union in which it went on last
+};
+
+struct zset_source {
+    struct zset_input *set;
+    double weight;
+    size_t place; // among the keys
 };
 
 // --- Sources ---
 
 static enum store_status open_source(struct command_context *context, struct bytes key,
-                                     struct zset_source *source) {
+                                     struct zset_input *source) {
     enum store_status status = collection_open(context->session, key, VALUE_ZSET, context->now, &source->set);
     if (status == STORE_WRONG_TYPE)
         status = collection_open(context->session, key, VALUE_SET, context->now, &source->set);
@@ -31,14 +37,15 @@ static enum store_status open_source(struct command_context *context, struct byt
     return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
-bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *context, size_t first,
-                       size_t count) {
-    *algebra = (struct zset_algebra){.count = count};
-    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
-    for (size_t i = 0; i < count; i++) {
-        algebra->sources[i].weight = 1;
-        algebra->sources[i].place = i;
-        enum store_status status = open_source(context, context->arguments[first + i], &algebra->sources[i]);
+static bool open_inputs(struct zset_algebra *algebra, struct command_context *context, size_t first,
+                        const size_t *places) {
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct zset_input *input = &algebra->inputs[places[i]];
+        algebra->sources[i] = (struct zset_source){.set = input, .weight = 1, .place = i};
+        if (places[i] != i)
+            continue;
+        enum store_status status = open_source(context, context->arguments[first + i], input);
+        algebra->existing += input->exists;
         if (status == STORE_OK)
             continue;
         reply_store_error(context, status);
@@ -47,8 +54,24 @@ bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *con
     return true;
 }
 
+bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *context, size_t first,
+                       size_t count) {
+    *algebra = (struct zset_algebra){.count = count};
+    algebra->inputs = memory_allocate_zeroed(count, sizeof(*algebra->inputs));
+    algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
+    size_t *places = member_merge_first_places(context->arguments + first, count);
+    bool done = open_inputs(algebra, context, first, places);
+    free(places);
+    return done;
+}
+
 void zset_algebra_close(struct zset_algebra *algebra) {
+    free(algebra->inputs);
     free(algebra->sources);
+}
+
+bool zset_algebra_may_unite(const struct zset_algebra *algebra) {
+    return algebra->existing <= MERGE_WALKS_MAX;
 }
 
 void zset_algebra_weigh(struct zset_algebra *algebra, size_t source, double weight) {
@@ -56,7 +79,7 @@ void zset_algebra_weigh(struct zset_algebra *algebra, size_t source, double weig
 }
 
 static uint64_t size_of(const struct zset_source *source) {
-    return source->exists ? source->set.metadata.size : 0;
+    return source->set->exists ? source->set->set.metadata.size : 0;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -73,45 +96,44 @@ void zset_algebra_order(struct zset_algebra *algebra) {
 
 // --- Walking ---
 
-static bool decode(const struct zset_source *source, struct bytes member, struct bytes value,
+static bool decode(const struct zset_input *input, struct bytes member, struct bytes value,
                    struct zset_element *out) {
     *out = (struct zset_element){.member = member, .score = 1};
-    return source->set.metadata.type == VALUE_SET || zset_decode_member(member, value, out);
+    return input->set.metadata.type == VALUE_SET || zset_decode_member(member, value, out);
 }
 
-static void step(struct zset_algebra *algebra, struct zset_source *source) {
+static void step(struct zset_algebra *algebra, struct zset_input *input) {
     struct bytes member;
     struct bytes value;
-    source->is_at_end = !collection_iterator_next(source->walk, &member, &value);
-    if (!source->is_at_end && !decode(source, member, value, &source->at))
+    input->is_at_end = !collection_iterator_next(input->walk, &member, &value);
+    if (!input->is_at_end && !decode(input, member, value, &input->at))
         algebra->is_damaged = true;
 }
 
-static void begin_walk(struct zset_algebra *algebra, struct zset_source *source) {
-    source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
-    collection_iterator_seek(source->walk, (struct bytes){0});
-    step(algebra, source);
+static void begin_walk(struct zset_algebra *algebra, struct zset_input *input) {
+    input->walk = collection_iterator_open(&input->set, FAMILY_DEFAULT);
+    collection_iterator_seek(input->walk, (struct bytes){0});
+    step(algebra, input);
 }
 
-static enum store_status end_walk(struct zset_source *source) {
-    if (source->walk == NULL)
+static enum store_status end_walk(struct zset_input *input) {
+    if (input->walk == NULL)
         return STORE_OK;
-    enum store_status status = collection_iterator_status(source->walk);
-    collection_iterator_close(source->walk);
-    source->walk = NULL;
+    enum store_status status = collection_iterator_status(input->walk);
+    collection_iterator_close(input->walk);
+    input->walk = NULL;
     return status;
 }
 
-// STORE_OK with its score if the source has the member, else STORE_NOT_FOUND or STORE_FAILED.
-static enum store_status find(struct zset_algebra *algebra, const struct zset_source *source,
+// STORE_OK with its score if the input has the member, else STORE_NOT_FOUND or STORE_FAILED.
+static enum store_status find(struct zset_algebra *algebra, const struct zset_input *input,
                               struct bytes member, double *score) {
     struct store_value value;
     struct zset_element element;
-    enum store_status status =
-        source->exists ? collection_get(&source->set, member, &value) : STORE_NOT_FOUND;
+    enum store_status status = input->exists ? collection_get(&input->set, member, &value) : STORE_NOT_FOUND;
     if (status != STORE_OK)
         return status;
-    if (!decode(source, member, value.payload, &element))
+    if (!decode(input, member, value.payload, &element))
         algebra->is_damaged = true;
     *score = element.score;
     store_value_release(&value);
@@ -122,7 +144,7 @@ static enum store_status find(struct zset_algebra *algebra, const struct zset_so
 
 // Of the first source that has a member. No weight makes it anything but a number.
 static double first_score(const struct zset_source *source) {
-    double score = source->weight * source->at.score;
+    double score = source->weight * source->set->at.score;
     return isnan(score) ? 0 : score;
 }
 
@@ -137,59 +159,85 @@ static double aggregate(enum zset_aggregate aggregate, double score, double othe
 
 // --- The three operations ---
 
-// The source whose walk stands at the least member; NULL when all are at their ends.
-static struct zset_source *least(const struct zset_algebra *algebra) {
-    struct zset_source *found = NULL;
+// A union under way: the sources stand in the merge at their members.
+struct union_walk {
+    struct zset_algebra *algebra;
+    struct member_merge merge;
+    size_t *met; // sources that have been taken out of it
+    size_t met_count;
+};
+
+static void begin_union(struct union_walk *walk, struct zset_algebra *algebra) {
+    *walk = (struct union_walk){.algebra = algebra};
+    walk->met = memory_allocate_zeroed(algebra->count, sizeof(*walk->met));
+    member_merge_open(&walk->merge, algebra->count);
     for (size_t i = 0; i < algebra->count; i++) {
-        struct zset_source *source = &algebra->sources[i];
-        if (source->walk != NULL && !source->is_at_end &&
-            (found == NULL || bytes_compare(source->at.member, found->at.member) < 0))
-            found = source;
+        struct zset_input *set = algebra->sources[i].set;
+        if (set->exists && set->walk == NULL)
+            begin_walk(algebra, set);
+        if (set->exists && !set->is_at_end)
+            member_merge_add(&walk->merge, set->at.member, i);
     }
-    return found;
 }
 
-// The score of the member at which `first` stands, which is the first of the sources that do. The others step
-// on; the member is still in use.
-static double unite_scores(struct zset_algebra *algebra, const struct zset_source *first) {
-    double score = first_score(first);
-    for (size_t i = (size_t)(first - algebra->sources) + 1; i < algebra->count; i++) {
-        struct zset_source *source = &algebra->sources[i];
-        if (source->walk == NULL || source->is_at_end || !bytes_equal(source->at.member, first->at.member))
-            continue;
-        score = aggregate(algebra->aggregate, score, first_score(source));
-        step(algebra, source);
+static enum store_status end_union(struct union_walk *walk) {
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; i < walk->algebra->count; i++) {
+        enum store_status ended = end_walk(&walk->algebra->inputs[i]);
+        status = status == STORE_OK ? ended : status;
     }
-    return score;
+    member_merge_close(&walk->merge);
+    free(walk->met);
+    return status;
+}
+
+// Takes the least member out of the merge with all sources that stand at it, in their order.
+static bool take_united(struct union_walk *walk, struct zset_element *element) {
+    const struct zset_algebra *algebra = walk->algebra;
+    struct merge_entry entry;
+    if (!member_merge_take(&walk->merge, &entry))
+        return false;
+    *element =
+        (struct zset_element){.member = entry.member, .score = first_score(&algebra->sources[entry.source])};
+    walk->met[0] = entry.source;
+    walk->met_count = 1;
+    while (member_merge_take_equal(&walk->merge, element->member, &entry)) {
+        element->score =
+            aggregate(algebra->aggregate, element->score, first_score(&algebra->sources[entry.source]));
+        walk->met[walk->met_count++] = entry.source;
+    }
+    return true;
+}
+
+// Sources that are the same set go on together.
+static void leave_united(struct union_walk *walk, uint64_t round) {
+    for (size_t i = 0; i < walk->met_count; i++) {
+        struct zset_input *set = walk->algebra->sources[walk->met[i]].set;
+        if (set->left_in != round)
+            step(walk->algebra, set);
+        set->left_in = round;
+        if (!set->is_at_end)
+            member_merge_add(&walk->merge, set->at.member, walk->met[i]);
+    }
 }
 
 enum store_status zset_unite(struct zset_algebra *algebra, zset_element_function *function, void *context) {
-    enum store_status status = STORE_OK;
-    struct zset_source *next = NULL;
-    for (size_t i = 0; i < algebra->count; i++) {
-        if (algebra->sources[i].exists)
-            begin_walk(algebra, &algebra->sources[i]);
-    }
-    while ((next = least(algebra)) != NULL) {
-        struct zset_element element = {.member = next->at.member, .score = unite_scores(algebra, next)};
-        if (!function(context, &element))
-            break;
-        step(algebra, next);
-    }
-    for (size_t i = 0; i < algebra->count; i++) {
-        enum store_status walk = end_walk(&algebra->sources[i]);
-        status = status == STORE_OK ? walk : status;
-    }
-    return status;
+    struct union_walk walk;
+    struct zset_element element;
+    begin_union(&walk, algebra);
+    for (uint64_t round = 1; take_united(&walk, &element) && function(context, &element); round++)
+        leave_united(&walk, round);
+    return end_union(&walk);
 }
 
 // STORE_NOT_FOUND if one of the others does not have the member at which the first source stands.
 static enum store_status intersect_scores(struct zset_algebra *algebra, struct zset_element *out) {
     const struct zset_source *first = &algebra->sources[0];
-    *out = (struct zset_element){.member = first->at.member, .score = first_score(first)};
+    struct bytes member = first->set->at.member;
+    *out = (struct zset_element){.member = member, .score = first_score(first)};
     for (size_t i = 1; i < algebra->count; i++) {
         double score = 0;
-        enum store_status status = find(algebra, &algebra->sources[i], first->at.member, &score);
+        enum store_status status = find(algebra, algebra->sources[i].set, member, &score);
         if (status != STORE_OK)
             return status;
         out->score = aggregate(algebra->aggregate, out->score, score * algebra->sources[i].weight);
@@ -199,10 +247,10 @@ static enum store_status intersect_scores(struct zset_algebra *algebra, struct z
 
 // STORE_NOT_FOUND if one of the others has it.
 static enum store_status subtract_scores(struct zset_algebra *algebra, struct zset_element *out) {
-    *out = algebra->sources[0].at;
+    *out = algebra->sources[0].set->at;
     for (size_t i = 1; i < algebra->count; i++) {
         double score = 0;
-        enum store_status status = find(algebra, &algebra->sources[i], out->member, &score);
+        enum store_status status = find(algebra, algebra->sources[i].set, out->member, &score);
         if (status != STORE_NOT_FOUND)
             return status == STORE_OK ? STORE_NOT_FOUND : status;
     }
@@ -214,7 +262,7 @@ typedef enum store_status score_function(struct zset_algebra *algebra, struct zs
 // Walks over the first source and looks its members up in the others.
 static enum store_status filter(struct zset_algebra *algebra, score_function *score,
                                 zset_element_function *function, void *context) {
-    struct zset_source *first = &algebra->sources[0];
+    struct zset_input *first = algebra->sources[0].set;
     struct zset_element element;
     enum store_status status = STORE_OK;
     if (!first->exists)

@@ -11,10 +11,13 @@
 enum zset_aggregate { ZSET_SUM, ZSET_MINIMUM, ZSET_MAXIMUM };
 
 struct zset_source;
+struct zset_input;
 
 struct zset_algebra {
     struct zset_source *sources;
     size_t count;
+    struct zset_input *inputs; // at the place of the first key that names them
+    size_t existing;           // of the inputs
     enum zset_aggregate aggregate;
     bool is_damaged;
 };
@@ -23,6 +26,8 @@ struct zset_algebra {
 bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *context, size_t first,
                        size_t count);
 void zset_algebra_close(struct zset_algebra *algebra);
+// False if there are more than may be walked over at once: do not unite them.
+bool zset_algebra_may_unite(const struct zset_algebra *algebra);
 // `source` is the place among the keys. It is 1 if never set.
 void zset_algebra_weigh(struct zset_algebra *algebra, size_t source, double weight);
 // From the smallest source to the largest: the order in which Redis adds scores up, which shows in their last

@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/member_merge.h"
 #include "commands/zset_algebra.h"
 #include "commands/zset_store.h"
 
@@ -118,6 +119,10 @@ static bool hold(void *context, const struct zset_element *element) {
 // False: the error reply has been written.
 static bool run(struct command_context *context, struct combination *combination, zset_operation *operation,
                 zset_element_function *function, void *result) {
+    if (operation == zset_unite && !zset_algebra_may_unite(&combination->algebra)) {
+        reply_error(context->reply, MERGE_TOO_MANY);
+        return false;
+    }
     if (operation != zset_subtract)
         zset_algebra_order(&combination->algebra);
     enum store_status status = operation(&combination->algebra, function, result);
