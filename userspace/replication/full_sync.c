@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { WRITE_OUT_EVERY = 8 << 20 };
@@ -38,6 +39,7 @@ struct copy {
     char number[24];      // and the number of the copy that it has listed; empty: it does not
     struct buffer list;   // of names, as it came
     struct buffer wanted; // names that are still to be fetched, joined by commas
+    struct buffer sizes;  // theirs, an int64_t each; -1: not told
     uint64_t fetched_bytes;
     size_t fetched, kept;
 };
@@ -157,8 +159,33 @@ static bool is_kept(const struct copy *copy, struct bytes name, int64_t size) {
     return copy->verified && data_file_is_immutable(name) && data_file_size(copy->directory, name) == size;
 }
 
-// False if the list is not to be understood.
+static bool has_room_for(struct copy *copy, uint64_t bytes) {
+    struct statvfs space;
+    uint64_t reserve = (uint64_t)config_integer(copy->follower->server->config, CONFIG_DISK_RESERVE_MB) << 20;
+    if (statvfs(copy->directory, &space) != 0)
+        return failed(copy, "cannot find out how much room there is for", bytes_from_text(copy->directory));
+    uint64_t available = (uint64_t)space.f_bavail * space.f_frsize;
+    uint64_t twentieth = (uint64_t)space.f_blocks * space.f_frsize / 20;
+    reserve = reserve < twentieth ? reserve : twentieth; // as for what clients write
+    if (bytes <= available && reserve <= available - bytes)
+        return true;
+    (void)snprintf(copy->follower->link.error, LINK_ERROR_SIZE,
+                   "there is no room for its data: %" PRIu64 " bytes are to be fetched to '%.300s', %" PRIu64
+                   " are free, of which disk-reserve-mb keeps %" PRIu64,
+                   bytes, copy->directory, available, reserve);
+    return false;
+}
+
+static void add_wanted(struct copy *copy, struct bytes name, int64_t size) {
+    if (copy->wanted.length != 0)
+        buffer_append_text(&copy->wanted, ",");
+    buffer_append(&copy->wanted, name);
+    buffer_append(&copy->sizes, (struct bytes){(const char *)&size, sizeof(size)});
+}
+
+// False if the list is not to be understood, or the disk has no room for what is on it.
 static bool list_wanted(struct copy *copy, struct bytes list) {
+    uint64_t total = 0;
     struct bytes entry;
     struct bytes name;
     int64_t size = 0;
@@ -169,11 +196,11 @@ static bool list_wanted(struct copy *copy, struct bytes list) {
             copy->kept++;
             continue;
         }
-        if (copy->wanted.length != 0)
-            buffer_append_text(&copy->wanted, ",");
-        buffer_append(&copy->wanted, name);
+        add_wanted(copy, name, size);
+        if (size > 0 && __builtin_add_overflow(total, (uint64_t)size, &total))
+            total = UINT64_MAX;
     }
-    return true;
+    return has_room_for(copy, total);
 }
 
 struct sweep {
@@ -246,14 +273,23 @@ static bool check_sum(struct copy *copy, struct bytes name, uint32_t sum) {
     return false;
 }
 
-static bool read_size(struct copy *copy, struct bytes name, uint64_t *size) {
+// A wrong size would fill the disk before the checksum tells. `listed`: -1: the list had none.
+static bool read_size(struct copy *copy, struct bytes name, int64_t listed, uint64_t *size) {
     struct bytes line;
     if (!link_read_line(&copy->follower->link, &line))
         return false;
-    if (number_read_unsigned(line, size))
+    bool is_size = number_read_unsigned(line, size);
+    if (is_size && listed < 0)
+        return has_room_for(copy, *size);
+    if (is_size && *size == (uint64_t)listed)
         return true;
-    (void)snprintf(copy->follower->link.error, LINK_ERROR_SIZE, "it does not send the file '%.*s': %.*s",
-                   bytes_shown_length(name), name.data, bytes_shown_length(line), line.data);
+    if (is_size)
+        (void)snprintf(copy->follower->link.error, LINK_ERROR_SIZE,
+                       "the file '%.*s' has %" PRIu64 " bytes, and %" PRId64 " in its list",
+                       bytes_shown_length(name), name.data, *size, listed);
+    else
+        (void)snprintf(copy->follower->link.error, LINK_ERROR_SIZE, "it does not send the file '%.*s': %.*s",
+                       bytes_shown_length(name), name.data, bytes_shown_length(line), line.data);
     return false;
 }
 
@@ -268,11 +304,11 @@ static bool rename_to_its_own(const struct copy *copy, const char *temporary, st
     return renamed;
 }
 
-static bool fetch_file(struct copy *copy, struct bytes name) {
+static bool fetch_file(struct copy *copy, struct bytes name, int64_t listed) {
     static const char temporary[] = "unfinished";
     uint64_t size = 0;
     uint32_t sum = 0;
-    if (!read_size(copy, name, &size))
+    if (!read_size(copy, name, listed, &size))
         return false;
     int file = data_file_open(copy->directory, bytes_from_text(temporary), O_WRONLY | O_CREAT | O_TRUNC);
     if (file < 0)
@@ -293,10 +329,12 @@ static bool fetch_wanted(struct copy *copy) {
                                   bytes_from_text(copy->number)};
     size_t count = !copy->verified ? 2 : copy->number[0] == '\0' ? 3 : 4;
     struct bytes name;
+    int64_t size = 0;
     if (list.length != 0 && !link_send_command(&copy->follower->link, words, count))
         return false;
-    while (data_files_next_name(&list, &name)) {
-        if (!fetch_file(copy, name))
+    for (size_t at = 0; data_files_next_name(&list, &name); at += sizeof(size)) {
+        memcpy(&size, copy->sizes.data + at, sizeof(size));
+        if (!fetch_file(copy, name, size))
             return false;
     }
     return data_files_sync(copy->directory) || failed(copy, "cannot sync", bytes_from_text(copy->directory));
@@ -370,6 +408,7 @@ static void release(struct copy *copy) {
     free(copy->source_path);
     buffer_release(&copy->list);
     buffer_release(&copy->wanted);
+    buffer_release(&copy->sizes);
 }
 
 static char *path_in(const struct follower *follower, const char *name) {
