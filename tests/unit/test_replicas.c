@@ -288,6 +288,33 @@ static void who_is_refused_is_told_why_and_not_shown(void **state) {
     (void)close(replica);
 }
 
+static void no_more_replicas_are_fed_than_there_are_threads_for(void **state) {
+    enum { MOST = 128 };
+    struct master *master = *state;
+    const struct replica_request request = {.next = 1, .announcement = {.host = "replica", .port = 1}};
+    int replicas[MOST];
+    int ends[2];
+    for (size_t i = 0; i < MOST; i++)
+        replicas[i] = add_replica(master, 1, (uint16_t)(i + 1));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_false(replicas_add(master->replicas, ends[0], &request));
+    char byte = 0;
+    assert_int_equal(recv(ends[1], &byte, 1, 0), 0); // an error would make it copy everything
+    (void)close(ends[1]);
+    (void)close(replicas[0]);
+    const struct timespec moment = {.tv_nsec = 2000000};
+    bool added = false;
+    for (int i = 0; i < 10000 && !added; i++) { // until the thread has noticed
+        (void)nanosleep(&moment, NULL);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        added = replicas_add(master->replicas, ends[0], &request);
+        (void)close(ends[1]);
+    }
+    assert_true(added);
+    for (size_t i = 1; i < MOST; i++)
+        (void)close(replicas[i]);
+}
+
 static atomic_bool has_stopped;
 
 static void *stop_and_tell(void *argument) {
@@ -327,6 +354,7 @@ int main(void) {
         WITH_MASTER(a_feeder_can_be_ended_before_all_of_the_log_is_sent),
         WITH_MASTER(many_acknowledgements_at_once_are_all_heard),
         WITH_MASTER(who_is_refused_is_told_why_and_not_shown),
+        WITH_MASTER(no_more_replicas_are_fed_than_there_are_threads_for),
         WITH_MASTER(the_database_is_not_replaced_between_the_verdict_and_the_feeding),
     };
     log_set_level(LOG_FATAL);

@@ -234,6 +234,21 @@ static void while_a_copy_is_made_nobody_else_waits(void **state) {
     (void)read_list(receive(master, list));
 }
 
+static void no_more_copies_are_sent_at_once_than_there_are_threads_for(void **state) {
+    enum { MOST = 128 };
+    struct master *master = *state;
+    int lists[MOST];
+    write_and_flush(master, "a");
+    assert_int_equal(pthread_rwlock_wrlock(&master->fixture.store->use), 0); // so that none can be made
+    for (size_t i = 0; i < MOST; i++)
+        lists[i] = ask_for_list(master, true);
+    assert_string_equal(receive(master, ask_for_list(master, true)),
+                        "-ERR too many copies are being sent\r\n");
+    assert_int_equal(pthread_rwlock_unlock(&master->fixture.store->use), 0);
+    for (size_t i = 0; i < MOST; i++)
+        (void)read_list(receive(master, lists[i]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define WITH_MASTER(test) cmocka_unit_test_setup_teardown(test, open_master, close_master)
@@ -243,6 +258,7 @@ int main(void) {
         WITH_MASTER(a_copy_that_is_gone_is_not_replaced_by_another),
         WITH_MASTER(stopping_leaves_no_copy_behind),
         WITH_MASTER(while_a_copy_is_made_nobody_else_waits),
+        WITH_MASTER(no_more_copies_are_sent_at_once_than_there_are_threads_for),
     };
     alarm(120); // a test that waits for what never comes shall fail
     log_set_level(LOG_FATAL);

@@ -16,6 +16,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+// Each has a thread, and is no client any more that maxclients would count.
+enum { REPLICAS_MAX = 128 };
+
 struct wait {
     uint64_t number;
     uint64_t sequence;
@@ -191,6 +194,11 @@ static bool start_thread(struct replica *replica) {
 static bool add_started(struct replicas *replicas, struct replica *replica) {
     if (replicas->store == NULL)
         return false;
+    if (atomic_load(&replicas->count) >= REPLICAS_MAX) {
+        log_warning("replica %s:%u is not fed: %d are fed already, which is the most", replica->address.host,
+                    replica->address.port, REPLICAS_MAX);
+        return false;
+    }
     replica->all = replicas;
     replica->store = replicas->store;
     replica->patience_ms = replicas->patience_ms;

@@ -41,7 +41,9 @@ struct replica_request {
     uint64_t next;                       // the first sequence number that it lacks
     struct replica_announcement announcement;
 };
-// Takes over the socket, answers, and feeds it if it is admitted. False: the socket is closed.
+// Takes over the socket, answers, and feeds it if it is admitted. False: the socket is closed, as none is
+// taken in at the moment, or too many are. There is no answer then: an error would make the replica copy
+// everything.
 bool replicas_add(struct replicas *replicas, int fd, const struct replica_request *request);
 
 // True if there is any. Cheap.

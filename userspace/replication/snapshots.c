@@ -26,7 +26,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 << 10 };
+// Each transfer has a thread, and is no client any more that maxclients would count.
+enum { CHUNK = 256 << 10, TRANSFERS_MAX = 128 };
 
 struct snapshots {
     const struct config *config;
@@ -254,18 +255,20 @@ static void *run(void *argument) {
     return NULL;
 }
 
-// With the lock held. Once it is started, the transfer is the thread's, which may be over before this
-// returns.
-static bool start_thread(struct snapshots *snapshots, struct transfer *transfer) {
+// With the lock held. NULL: it is started, and the thread's, which may be over before this returns. Else what
+// is answered.
+static const char *start_thread(struct snapshots *snapshots, struct transfer *transfer) {
     pthread_t thread;
     pthread_attr_t attributes;
+    if (snapshots->store != NULL && snapshots->users >= TRANSFERS_MAX)
+        return "-ERR too many copies are being sent\r\n";
     if (snapshots->store == NULL || pthread_attr_init(&attributes) != 0)
-        return false;
+        return "-" PEER_LOADING_ERROR "\r\n";
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     bool started = pthread_create(&thread, &attributes, run, transfer) == 0;
     (void)pthread_attr_destroy(&attributes);
     snapshots->users += started;
-    return started;
+    return started ? NULL : "-" PEER_LOADING_ERROR "\r\n";
 }
 
 static void start_transfer(struct snapshots *snapshots, int fd, const struct transfer *model) {
@@ -275,11 +278,12 @@ static void start_transfer(struct snapshots *snapshots, int fd, const struct tra
     link_adopt(&transfer->link, fd);
     take(snapshots);
     transfer->link.timeout_ms = snapshots->patience_ms;
-    bool started = start_thread(snapshots, transfer);
+    const char *refusal = start_thread(snapshots, transfer);
     release(snapshots);
-    if (started)
+    if (refusal == NULL)
         return;
-    (void)link_send_some(&transfer->link, BYTES_LITERAL("-" PEER_LOADING_ERROR "\r\n"));
+    log_warning("a replica is sent no copy: %.*s", (int)strcspn(refusal, "\r"), refusal);
+    (void)link_send_some(&transfer->link, bytes_from_text(refusal));
     link_close(&transfer->link);
     free(transfer->names);
     free(transfer);
