@@ -90,13 +90,15 @@ static void a_new_node_says_that_it_is_not_initialized_and_serves_nothing(void *
 // --- Versions ---
 
 static void versions_go_up_and_an_equal_one_changes_nothing(void **state) {
-    redisContext *client = ((const struct own_server *)*state)->client;
+    const struct own_server *own = *state;
+    redisContext *client = own->client;
     expect_text(client, "OK", "CLUSTERX SETNODEID %s", ID_A);
     expect_nodes_refused(client, ONE_MASTER, -1, "ERR Invalid cluster version");
     expect_set_nodes(client, ONE_MASTER, 0);
     expect_set_nodes(client, ONE_MASTER, 5);
     expect_text(client, "5", "CLUSTERX VERSION");
     expect_nodes_refused(client, ONE_MASTER, 4, "ERR Invalid cluster version");
+    server_wait_log(&own->server, "a topology of version 4 is refused: this node has version 5");
     expect_set_nodes(client, "not even read", 5);
     expect_text(client, "5", "CLUSTERX VERSION");
     expect_text(client, "OK", "SET foo 1");

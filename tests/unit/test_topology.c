@@ -216,6 +216,19 @@ static void bytes_that_would_break_other_formats_are_refused(void **state) {
     assert_refused(ID_A " ho\x1bst 7001 master - 0", "Invalid cluster nodes info");
 }
 
+static void the_line_that_is_wrong_is_told(void **state) {
+    (void)state;
+    const char *error = NULL;
+    size_t line = 0;
+    assert_null(
+        topology_parse_lines(BYTES_LITERAL(TWO_MASTERS "\n\n" ID_C " host none master -"), &error, &line));
+    assert_string_equal(error, "Invalid cluster node port");
+    assert_int_equal(line, 5);
+    assert_null(topology_parse_lines(BYTES_LITERAL("\n" ID_A " ho\x1bst 7001 master - 0"), &error, &line));
+    assert_string_equal(error, "Invalid cluster nodes info");
+    assert_int_equal(line, 2);
+}
+
 static void a_host_can_be_as_long_as_a_domain_name(void **state) {
     (void)state;
     char host[300];
@@ -327,6 +340,7 @@ int main(void) {
         cmocka_unit_test(a_slot_belongs_to_one_master_and_is_named_once),
         cmocka_unit_test(two_lines_that_have_run_together_are_noticed),
         cmocka_unit_test(bytes_that_would_break_other_formats_are_refused),
+        cmocka_unit_test(the_line_that_is_wrong_is_told),
         cmocka_unit_test(a_host_can_be_as_long_as_a_domain_name),
         cmocka_unit_test(a_node_is_printed_as_its_line),
         cmocka_unit_test(random_topologies_survive_printing_and_reading),

@@ -211,14 +211,20 @@ bool cluster_set_nodes(struct cluster *cluster, struct bytes text, int64_t versi
     cluster_lock(&cluster->lock);
     int64_t current = cluster->state.version;
     cluster_unlock(&cluster->lock);
-    if (version < 0 || (version < current && !force))
+    if (version < 0 || (version < current && !force)) {
+        log_warning("a topology of version %" PRId64 " is refused: this node has version %" PRId64, version,
+                    current);
         return cluster_refuse(error, "Invalid cluster version");
+    }
     if (version == current && !force)
         return save_change(cluster, false, error);
     const char *problem = NULL;
-    struct topology *topology = topology_parse(text, &problem);
-    if (topology == NULL)
+    size_t line = 0;
+    struct topology *topology = topology_parse_lines(text, &problem, &line);
+    if (topology == NULL) {
+        log_warning("a topology of version %" PRId64 " is refused: %s, in line %zu", version, problem, line);
         return cluster_refuse(error, problem);
+    }
     cluster_lock(&cluster->lock);
     adopt(cluster, topology, version, force);
     cluster_unlock(&cluster->lock);

@@ -191,9 +191,12 @@ static const char *read_node(struct topology *topology, struct bytes line) {
     return read_rest(topology, index, fields[MASTER], line);
 }
 
-static const char *read_nodes(struct topology *topology, struct bytes text) {
+static const char *read_nodes(struct topology *topology, struct bytes text, size_t *number) {
     struct bytes line;
     while (next_line(&text, &line)) {
+        ++*number;
+        if (has_control_bytes(line))
+            return wrong_info;
         struct bytes words = line;
         struct bytes word;
         if (!next_word(&words, &word))
@@ -211,10 +214,16 @@ static const char *read_nodes(struct topology *topology, struct bytes text) {
 }
 
 struct topology *topology_parse(struct bytes text, const char **error) {
+    size_t line;
+    return topology_parse_lines(text, error, &line);
+}
+
+struct topology *topology_parse_lines(struct bytes text, const char **error, size_t *line) {
     struct topology *topology = memory_allocate_zeroed(1, sizeof(*topology));
     for (size_t slot = 0; slot < CLUSTER_SLOT_COUNT; slot++)
         topology->owners[slot] = TOPOLOGY_NOBODY;
-    *error = has_control_bytes(text) ? wrong_info : read_nodes(topology, text);
+    *line = 0;
+    *error = read_nodes(topology, text, line);
     if (*error == NULL)
         return topology;
     topology_free(topology);

@@ -50,6 +50,8 @@ struct topology {
 // The topology that the text describes; NULL with Kvrocks' words for what is wrong, without a code word and
 // static, in *error.
 struct topology *topology_parse(struct bytes text, const char **error);
+// As above, and *line is the number of the line that is wrong, counted from 1.
+struct topology *topology_parse_lines(struct bytes text, const char **error, size_t *line);
 // The same with slots that are this master's, whosoever they were.
 struct topology *topology_with_slots(const struct topology *topology, const struct slot_range *ranges,
                                      size_t count, size_t node);
