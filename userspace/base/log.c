@@ -48,8 +48,10 @@ bool log_open(const char *directory, char *error, size_t error_size) {
     if (directory != NULL) {
         file = open_day_file(directory, &now);
         if (file == NULL) {
-            (void)snprintf(error, error_size, "cannot write a log file in '%s': %s", directory,
-                           strerror(errno));
+            (void)snprintf(
+                error, error_size,
+                "cannot write a log file in '%s': %s; name another directory with log-dir, or stdout",
+                directory, strerror(errno));
             return false;
         }
     }

@@ -196,7 +196,9 @@ bool directory_create(const char *path, char error[PROCESS_ERROR_SIZE]) {
         memcpy(partial, path, end);
         partial[end] = '\0';
         if (mkdir(partial, 0755) != 0 && errno != EEXIST)
-            return failed(error, "directory '%s' cannot be created: %s", partial, strerror(errno));
+            return failed(error,
+                          "directory '%s' cannot be created: %s; choose another or make it for this user",
+                          partial, strerror(errno));
     }
     if (stat(path, &status) != 0)
         return failed(error, "directory '%s' cannot be looked at: %s", path, strerror(errno));

@@ -192,7 +192,9 @@ static bool listen_on(struct listener *listener, const char *host, char *error, 
                  ? bind_address(found, (int)config_integer(config, CONFIG_TCP_BACKLOG))
                  : -1;
     if (fd < 0)
-        (void)snprintf(error, error_size, "cannot listen on '%s' port %s: %s", host, port, strerror(errno));
+        (void)snprintf(
+            error, error_size, "cannot listen on '%s' port %s: %s; %s", host, port, strerror(errno),
+            errno == EADDRINUSE ? "stop what uses it, or choose another port" : "see bind and port");
     freeaddrinfo(found);
     if (fd < 0)
         return false;
