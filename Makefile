@@ -169,7 +169,7 @@ clean: ## removes everything that was built
 	rm -rf $(BUILD)
 
 .PHONY: deps
-deps: ## installs the Debian packages that building and testing need (as root)
+deps: ## installs the Debian packages that building and testing need (as root, if one is missing)
 	@scripts/install-deps.sh
 
 ##@ Run
@@ -209,7 +209,7 @@ $(BUILD)/%.service: scripts/%.service.in FORCE
 ##@ Test
 
 .PHONY: test
-test: deps ## everything that must hold before a change is handed on: unit, integration and fuzz corpus replay
+test: deps ## everything that must hold before a change is handed on: unit, kernel, scripts, integration and fuzz corpus replay (as root)
 	@$(MAKE) test-programs
 	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE=-O1 replay-programs
 	@tests/run.sh $(BUILD) $(unit_tests) $(kernel_tests) $(script_tests) $(integration_tests) \
@@ -228,7 +228,7 @@ scripts: $(BUILD)/kvfenced $(bpf_objects) ## the tests of the fence's scripts al
 	@tests/run.sh $(BUILD) $(script_tests)
 
 .PHONY: test-kernel
-test-kernel: $(bpf_objects) $(kernel_tests) ## the same on Debian's stock kernel, or KERNEL=FILE, emulated by qemu; takes half a minute
+test-kernel: $(bpf_objects) $(kernel_tests) ## the tests of the BPF programs on Debian's stock kernel, or KERNEL=FILE, emulated by qemu; takes half a minute
 	@CC=$(firstword $(filter-out ccache,$(CC))) tests/kernel/boot.sh $(BUILD) $(kernel_tests)
 
 .PHONY: integration
@@ -263,7 +263,7 @@ test-failovers: $(BUILD)/kvfenced $(bpf_objects) $(BUILD)/tests/integration/test
 	@FAILOVERS=$${FAILOVERS:-100} TEST_TIMEOUT=$${TEST_TIMEOUT:-3600} tests/run.sh $(BUILD) $(BUILD)/tests/integration/test_failovers
 
 .PHONY: test-mutants
-test-mutants: test-programs ## shows for each gate of the fence which tests fail when it is switched off
+test-mutants: test-programs ## shows for each gate of the fence, the kernel's too, which tests fail when it is switched off (as root)
 	@CC='$(CC)' tests/mutants.sh $(BUILD)
 
 .PHONY: asan
@@ -299,7 +299,7 @@ fuzz-keep-here: $(fuzzers)
 	done
 
 .PHONY: bench
-bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script of tests/bench, one after the other
+bench: $(BUILD)/kvfenced $(bench_programs) ## measures: every program and script of tests/bench, one after the other (replication as root)
 	@for program in $(bench_programs); do \
 		printf '== %s\n' $$program; KVFENCED=$(abspath $(BUILD)/kvfenced) $$program; \
 	done
@@ -370,6 +370,6 @@ format: ## formats every source file in place
 .PHONY: help
 help: ## lists the targets
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(all_sources)) $(bpf_objects:.o=.d) $(test_bpf_objects:.o=.d) $(all_sources:%.c=$(BUILD)/check/%.tidy.d)
