@@ -25,8 +25,12 @@ fail() {
 wants_kernel=no
 case ${1:-} in
     '') ;;
+    -h | --help)
+        sed -n '4,/^set /{/^set /d; s/^# \{0,1\}//; p}' "$0"
+        exit
+        ;;
     --test-kernel) wants_kernel=yes packages+=("${test_kernel[@]}") ;;
-    *) fail "unknown option '$1': there is only --test-kernel" ;;
+    *) fail "unknown option '$1': there are --test-kernel and --help" ;;
 esac
 
 # True if apt knows a kernel that can be downloaded.
