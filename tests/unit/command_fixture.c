@@ -97,7 +97,7 @@ const char *fixture_run_bytes(struct command_fixture *fixture, command_function 
 
 const char *fixture_run_array(struct command_fixture *fixture, command_function *function,
                               const char *const *arguments, size_t count) {
-    struct bytes bytes[ARGUMENTS_MAX];
+    struct bytes bytes[ARGUMENTS_MAX] = {{0}};
     assert_in_range(count, 1, ARGUMENTS_MAX);
     for (size_t i = 0; i < count; i++)
         bytes[i] = bytes_from_text(arguments[i]);
