@@ -322,7 +322,7 @@ bpf_sources := $(sort $(wildcard bpf/*.bpf.c))
 formatted := $(all_sources) $(all_headers) $(bpf_sources)
 
 .PHONY: check
-check: check-format check-tidy check-cppcheck check-shell ## clang-format, clang-tidy, cppcheck and shellcheck; all must be silent
+check: check-format check-tidy check-cppcheck check-shell check-readme ## clang-format, clang-tidy, cppcheck, shellcheck, and whether README.md has these targets; all must be silent
 
 .PHONY: check-format
 check-format: $(formatted:%=$(BUILD)/check/%.format)
@@ -362,6 +362,12 @@ check-cppcheck:
 .PHONY: check-shell
 check-shell:
 	$(call say,CHECK,scripts)shellcheck .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh tests/*/*/*.sh)
+
+.PHONY: check-readme
+check-readme:
+	$(call say,CHECK,README.md)diff \
+		<(awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "| `make %s` | %s |\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))) \
+		<(grep '^| `make ' README.md)
 
 .PHONY: format
 format: ## formats every source file in place
