@@ -238,6 +238,10 @@ static void expect_in_doubt(struct play *play) {
 
 // --- Tests ---
 
+static bool has_blocked(void *context) {
+    return server_info_number(context, "clients", "blocked_clients") == 1;
+}
+
 static void a_destination_that_refuses_gets_nothing(void **state) {
     struct play *play = *state;
     migrate(play, SAY_NO, GIVE_UP);
@@ -251,6 +255,20 @@ static void a_lost_answer_keeps_writes_waiting_until_the_truth_is_known(void **s
     await_state(play, "migrating_state: success\r\n");
     expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
     expect_error(play->client, "MOVED " SLOT, "GET {bar}");
+}
+
+static void who_waits_for_a_key_of_the_slot_is_sent_there(void **state) {
+    struct play *play = *state;
+    redisContext *waiting = server_connect(&play->source);
+    redisReply *reply = NULL;
+    send_command(waiting, "BLPOP {bar}list 0");
+    wait_until(has_blocked, play->client, 60, "the client waits");
+    migrate(play, SAY_OK, GIVE_UP);
+    assert_int_equal(redisGetReply(waiting, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->type, REDIS_REPLY_ERROR);
+    assert_memory_equal(reply->str, "MOVED " SLOT, strlen("MOVED " SLOT));
+    freeReplyObject(reply);
+    redisFree(waiting);
 }
 
 // It may have imported something else since, or have been given the slot by a topology.
@@ -351,6 +369,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_destination_that_refuses_gets_nothing),
         CASE(a_lost_answer_keeps_writes_waiting_until_the_truth_is_known),
+        CASE(who_waits_for_a_key_of_the_slot_is_sent_there),
         CASE(a_destination_that_says_so_has_taken_over),
         CASE(a_destination_that_owns_the_slot_has_taken_over),
         CASE(a_destination_that_is_fenced_is_asked_again),

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Migrations and what they leave behind. Uses: base, lease/lease, store/session, server/{config,lease_gate,
-// server}, cluster/{cluster,destination,key_sender,slot_journal}.
+// Migrations and what they leave behind. Uses: base, lease/lease, store/session, server/{config,dispatch,
+// lease_gate,server}, cluster/{cluster,destination,key_sender,slot_journal}.
 #include "cluster/migration.h"
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cluster/key_sender.h"
+#include "server/dispatch.h"
 #include "server/lease_gate.h"
 #include "server/server.h"
 
@@ -296,6 +297,7 @@ static void end(struct migration *migration, const char *failure) {
     cluster_migration_end(migration->cluster, failure == NULL);
     migration_waiter_tell(&migration->waiter, failure);
     session_write_end(session);
+    dispatch_note_changed_node(migration->server);
     migration->stopped_us = 0;
     migration->is_in_doubt_logged = false;
 }

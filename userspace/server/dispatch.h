@@ -21,4 +21,8 @@ enum dispatch_result dispatch_command(struct client *client, const struct bytes 
 // Called by EXEC.
 void dispatch_transaction(struct command_context *context);
 
+// Somebody has had the role guard exclusively, so the node may be another one: wakes those who wait for keys,
+// and ends subscriptions to what is served elsewhere now. Any thread, outside the guard.
+void dispatch_note_changed_node(struct server *server);
+
 #endif

@@ -29,9 +29,6 @@ bool dispatch_is_elsewhere(const struct client *client, const struct command *co
 bool dispatch_refuse_queue(struct command_context *context);
 // Replies with the error. Whoever waited for a key when the node became a replica is told so.
 void dispatch_reply_elsewhere(struct client *client, const char *error);
-// Somebody has had the role guard exclusively, so the node may be another one: wakes those who wait for keys,
-// and ends subscriptions to what is served elsewhere now.
-void dispatch_note_changed_node(struct server *server);
 
 // Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
 // then it is outside again, and the context says `held`; or if the node is not the one to run it, which is

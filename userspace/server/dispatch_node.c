@@ -2,6 +2,8 @@
 //
 // Whether this node is the one to run a command: asked before a command is run or queued, and once more
 // inside the role guard, where the answer cannot change any more. Uses: server/server, server/transaction.
+#include "server/dispatch.h"
+
 #include "server/dispatch_internal.h"
 #include "server/key_waits.h"
 #include "server/lease_channel.h"
