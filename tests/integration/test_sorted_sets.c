@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value"
 #define NOT_INTEGER "-ERR value is not an integer or out of range"
@@ -387,6 +388,140 @@ static void sorted_sets_are_copied_and_renamed_with_their_order(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
+// --- Queues ---
+
+enum { QUEUE = 40000, BATCH = 1000 };
+
+// Leaves a tombstone for each.
+static void fill_queue(void) {
+    for (int first = 0; first < QUEUE; first += BATCH) {
+        for (int i = first; i < first + BATCH; i++)
+            redisAppendCommand(client, "ZADD q %d member:%d", i, i);
+        for (int i = 0; i < BATCH; i++) {
+            redisReply *reply = NULL;
+            assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+            assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+            freeReplyObject(reply);
+        }
+    }
+}
+
+// Milliseconds that it takes to run a command so many times, each reply an array of one element and its
+// score, or a number.
+static double time_of(const char *format, int first, int count) {
+    struct timespec begun;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (int i = first; i < first + count; i++)
+        redisAppendCommand(client, format, i);
+    for (int i = 0; i < count; i++) {
+        redisReply *reply = NULL;
+        assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        assert_true(reply->type == REDIS_REPLY_INTEGER ? reply->integer == 1 : reply->elements == 2);
+        freeReplyObject(reply);
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - begun.tv_sec) * 1e3 + (double)(now.tv_nsec - begun.tv_nsec) / 1e6;
+}
+
+// Walking over what was taken before, the last ones took a hundred times as long as the first.
+static void expect_even_times(const char *format) {
+    enum { SLOWER_AT_MOST = 10 };
+    double first = 0;
+    double last = 0;
+    fill_queue();
+    for (int at = 0; at < QUEUE; at += BATCH) {
+        last = time_of(format, at, BATCH);
+        first = at == 0 ? last : first;
+        if (last > first * SLOWER_AT_MOST && last > 1000)
+            fail_msg("%s: the first %d took %.0f ms, those after %d %.0f", format, BATCH, first, at, last);
+    }
+    expect_reply(client, "0", "EXISTS q");
+}
+
+static void taking_from_an_end_does_not_get_slower_with_what_was_taken(void **state) {
+    (void)state;
+    expect_even_times("ZPOPMIN q");
+    expect_even_times("ZPOPMAX q");
+    expect_even_times("ZREMRANGEBYSCORE q -inf %d");
+}
+
+// A random queue, whose members' scores are known, against the plainest model. Ends are remembered, so
+// members are put beyond them, moved over them, taken in transactions and in those that are given up.
+struct model {
+    bool is_there[64];
+    int score[64];
+};
+
+static int end_of(const struct model *model, bool greatest) {
+    int end = -1;
+    for (int i = 0; i < 64; i++) {
+        if (!model->is_there[i])
+            continue;
+        if (end < 0 ||
+            (greatest ? model->score[i] >= model->score[end] : model->score[i] < model->score[end]))
+            end = i;
+    }
+    return end;
+}
+
+static void pop_and_compare(struct model *model, bool greatest, bool in_multi) {
+    char expected[64] = "[]";
+    int end = end_of(model, greatest);
+    if (end >= 0)
+        (void)snprintf(expected, sizeof(expected), "['%02d' '%d']", end, model->score[end]);
+    if (in_multi) {
+        char wrapped[80];
+        (void)snprintf(wrapped, sizeof(wrapped), "[%s]", expected);
+        expect_reply(client, "OK", "MULTI");
+        expect_reply(client, "QUEUED", greatest ? "ZPOPMAX r" : "ZPOPMIN r");
+        expect_reply(client, wrapped, "EXEC");
+    } else {
+        expect_reply(client, expected, greatest ? "ZPOPMAX r" : "ZPOPMIN r");
+    }
+    if (end >= 0)
+        model->is_there[end] = false;
+}
+
+static void put_one(struct model *model, int member, int score) {
+    freeReplyObject(redisCommand(client, "ZADD r %d %02d", score, member));
+    model->is_there[member] = true;
+    model->score[member] = score;
+}
+
+static void remove_below(struct model *model, int score) {
+    char expected[16];
+    int count = 0;
+    for (int i = 0; i < 64; i++) {
+        count += model->is_there[i] && model->score[i] < score;
+        model->is_there[i] = model->is_there[i] && model->score[i] >= score;
+    }
+    (void)snprintf(expected, sizeof(expected), "%d", count);
+    expect_reply(client, expected, "ZREMRANGEBYSCORE r -inf (%d", score);
+}
+
+static void members_beyond_the_ends_that_were_met_are_found(void **state) {
+    enum { STEPS = 4000 };
+    struct model model = {0};
+    const char *given = getenv("SEED");
+    unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    (void)state;
+    print_message("SEED=%u\n", seed);
+    for (int step = 0; step < STEPS; step++) {
+        int kind = rand_r(&seed) % 16;
+        if (kind < 9)
+            put_one(&model, rand_r(&seed) % 64, rand_r(&seed) % 100 - 50);
+        else if (kind < 14)
+            pop_and_compare(&model, kind % 2 == 0, kind == 13);
+        else if (kind == 14)
+            remove_below(&model, rand_r(&seed) % 100 - 80);
+        else if (rand_r(&seed) % 8 == 0) {
+            freeReplyObject(redisCommand(client, "DEL r"));
+            model = (struct model){0};
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(zadd_counts_the_new_members_and_orders_them_by_score),
@@ -413,6 +548,8 @@ int main(void) {
         TEST(a_key_of_another_type_is_refused),
         TEST(a_sorted_set_expires_and_comes_back_empty),
         TEST(a_transaction_sees_its_own_members),
+        TEST(taking_from_an_end_does_not_get_slower_with_what_was_taken),
+        TEST(members_beyond_the_ends_that_were_met_are_found),
         TEST(sorted_sets_are_copied_and_renamed_with_their_order),
     };
     return RUN_WITH_SERVERS(tests, servers);

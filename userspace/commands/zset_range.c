@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 // --- Stepping ---
@@ -114,6 +115,11 @@ static void score_edge(double score, bool behind, char out[ENCODED_DOUBLE_SIZE])
 
 static void seek_score(struct zset_walk *walk) {
     char edge[ENCODED_DOUBLE_SIZE];
+    const struct zset_bound *from = walk->range.is_reverse ? &walk->range.max : &walk->range.min;
+    if (!from->is_excluded && from->score == (double)(walk->range.is_reverse ? INFINITY : -INFINITY)) {
+        seek_end(walk, walk->range.is_reverse);
+        return;
+    }
     if (walk->range.is_reverse) {
         score_edge(walk->range.max.score, !walk->range.max.is_excluded, edge);
         collection_iterator_seek_back(walk->iterator, (struct bytes){edge, sizeof(edge)});
@@ -196,6 +202,8 @@ void zset_walk_open(struct zset_walk *walk, const struct collection *set, const 
         return;
     walk->iterator =
         collection_iterator_open(set, range->kind == ZSET_BY_LEX ? FAMILY_DEFAULT : FAMILY_ZSET_SCORE);
+    if (range->is_locked && range->kind != ZSET_BY_LEX)
+        collection_iterator_use_ends(walk->iterator);
     zset_walk_rewind(walk);
 }
 

@@ -13,7 +13,9 @@ bool zset_gather(struct command_context *context, const struct collection *set,
     struct output_mark before = output_mark(&context->reply->output);
     struct zset_walk walk;
     struct zset_element element;
-    zset_walk_open(&walk, set, range);
+    struct zset_range locked = *range; // only commands that write come here
+    locked.is_locked = true;
+    zset_walk_open(&walk, set, &locked);
     while (zset_walk_next(&walk, &element))
         zset_elements_add(out, &element);
     return zset_walk_end(&walk, context, before);

@@ -179,6 +179,10 @@ void stage_sub_key(struct store_session *session, enum column_family family, str
     about_to_stage(session, key, metadata->type);
     buffer_clear(&session->key);
     encode_sub_key(&session->key, &session->store->layout, key, metadata->version, sub_key);
+    if (family == FAMILY_ZSET_SCORE) {
+        struct bytes set = {session->key.data, session->key.length - sub_key.length};
+        zset_ends_widen(session->store->zset_ends, set, sub_key);
+    }
     put_parts(session, family, &value, 1);
 }
 

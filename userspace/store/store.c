@@ -211,6 +211,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->counters =
         aligned_alloc(alignof(struct session_counters), config->sessions * sizeof(*store->counters));
     store->locks = key_locks_open();
+    store->zset_ends = zset_ends_open();
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
     store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
@@ -273,6 +274,7 @@ void store_close(struct store *store) {
     compaction_filters_close(store->filters);
     role_guard_close(store->guard);
     key_locks_close(store->locks);
+    zset_ends_close(store->zset_ends);
     read_cache_close(store->read_cache);
     (void)pthread_rwlock_destroy(&store->use);
     free(store->counters);

@@ -12,6 +12,7 @@
 #include "store/role_guard.h"
 #include "store/store.h"
 #include "store/write_ahead_log.h"
+#include "store/zset_ends.h"
 
 #include <pthread.h>
 #include <rocksdb/c.h>
@@ -41,6 +42,7 @@ struct store {
     struct key_locks *locks;
     struct role_guard *guard;
     struct read_cache *read_cache; // NULL: none
+    struct zset_ends *zset_ends;
     store_check_function *check;
     store_era_function *era;
     void *check_context;
