@@ -481,6 +481,19 @@ static void deleting_everything_ends_a_migration(void **state) {
     await_empty_slot(pair->clients[1]);
 }
 
+// Else the keys that had arrived would be on neither node in the end.
+static void deleting_everything_at_the_destination_leaves_the_source_whole(void **state) {
+    const struct node_pair *pair = *state;
+    begin_slow_migration(pair);
+    expect_text(pair->clients[1], "OK", "FLUSHALL");
+    expect_text(pair->clients[0], "OK", "CONFIG SET migrate-speed 0");
+    expect_failed(pair);
+    await_empty_slot(pair->clients[1]);
+    expect_text(pair->clients[0], "OK", "CLUSTERX MIGRATE " SLOT " %s", ID_B);
+    await_migration(pair->clients[0], "success");
+    expect_integer(pair->clients[1], 2000, "CLUSTER COUNTKEYSINSLOT " SLOT);
+}
+
 static void another_topology_ends_a_migration_unless_it_agrees(void **state) {
     const struct node_pair *pair = *state;
     begin_slow_migration(pair);
@@ -626,6 +639,7 @@ int main(void) {
         CASE(a_source_that_dies_has_everything_when_it_is_back),
         CASE(a_slot_that_was_taken_over_is_forwarded_after_a_restart),
         CASE(deleting_everything_ends_a_migration),
+        CASE(deleting_everything_at_the_destination_leaves_the_source_whole),
         CASE(another_topology_ends_a_migration_unless_it_agrees),
         CASE(a_fenced_master_does_not_begin_a_migration),
         CASE(a_lease_that_runs_out_ends_a_migration),

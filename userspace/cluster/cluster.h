@@ -88,6 +88,10 @@ bool cluster_import(struct cluster *cluster, struct slot_range slots, int64_t st
 // The client's connection has ended, and with it what it was importing. Any thread. True: there was
 // something.
 bool cluster_import_link_ended(struct cluster *cluster, uint64_t client);
+// The keys that have arrived are being deleted, with the role guard held exclusively: what is being imported
+// would be whole no more, and its sender is told so by the refusal of what it sends next. True: there was
+// something.
+bool cluster_import_flushed(struct cluster *cluster);
 
 // Slots whose keys are to be deleted: the first such range. Where they have been deleted, with the role guard
 // held exclusively in between, the second function takes the mark away.

@@ -374,10 +374,11 @@ bool cluster_import(struct cluster *cluster, struct slot_range slots, int64_t st
     return saved;
 }
 
-bool cluster_import_link_ended(struct cluster *cluster, uint64_t client) {
+// `client`: whose import it must be; 0: anybody's.
+static bool fail_import(struct cluster *cluster, uint64_t client) {
     struct slot_moves *moves = &cluster->moves;
     cluster_lock(&cluster->lock);
-    bool was_running = moves->import == IMPORT_RUNNING && moves->importer == client;
+    bool was_running = moves->import == IMPORT_RUNNING && (client == 0 || moves->importer == client);
     if (was_running) {
         moves->import = IMPORT_FAILED;
         slot_moves_mark(moves, moves->importing, SLOT_LEFTOVER);
@@ -385,6 +386,14 @@ bool cluster_import_link_ended(struct cluster *cluster, uint64_t client) {
     }
     cluster_unlock(&cluster->lock);
     return was_running;
+}
+
+bool cluster_import_link_ended(struct cluster *cluster, uint64_t client) {
+    return fail_import(cluster, client);
+}
+
+bool cluster_import_flushed(struct cluster *cluster) {
+    return fail_import(cluster, 0);
 }
 
 bool cluster_next_leftover(struct cluster *cluster, struct slot_range *slots) {

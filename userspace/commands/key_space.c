@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands on all keys at once: RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. Uses: arguments, session, background.
+// Commands on all keys at once: RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. Uses: arguments, session, background,
+// node, cluster.
+#include "cluster/cluster.h"
+#include "cluster/migration.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/node.h"
 #include "server/background.h"
 #include "server/server.h"
 
@@ -18,6 +22,14 @@ void command_randomkey(struct command_context *context) {
     buffer_release(&key);
 }
 
+// The sender of slots would go on with changes, hand them over and delete its own keys.
+static void end_import(const struct server *server) {
+    const struct node *node = node_of(server);
+    struct cluster *cluster = node == NULL ? NULL : node_cluster(node);
+    if (cluster != NULL && cluster_import_flushed(cluster))
+        migration_wake(node_migration(node));
+}
+
 // One namespace and one database: FLUSHDB and FLUSHALL are the same. ASYNC and SYNC as well: a range
 // tombstone is written at once and its space is reclaimed by compaction.
 void command_flush(struct command_context *context) {
@@ -29,6 +41,8 @@ void command_flush(struct command_context *context) {
         return;
     }
     enum store_status status = stage_delete_all(context->session);
+    if (status == STORE_OK)
+        end_import(context->server);
     if (status == STORE_OK)
         reply_ok(context->reply);
     else
