@@ -200,7 +200,7 @@ static void a_port_in_use_ends_the_start_with_a_reason(void **state) {
     pid_t program = program_serve(sandbox, NULL);
     (void)snprintf(port, sizeof(port), "%d", sandbox->port);
     refused(sandbox, ARGUMENTS("--dir", sandbox_path(sandbox, "other"), "--port", port),
-            "Address already in use");
+            "Address already in use; stop what uses it, or choose another port");
     assert_false(is_there(sandbox, "other/kvrocks.pid"));
     program_stop(program);
 }

@@ -316,6 +316,11 @@ static void what_would_be_dangerous_to_ignore_is_refused(void **state) {
                    "some.conf, line 1: 'namespace.tenant': namespaces are not supported yet");
 }
 
+static void a_name_that_kvrocks_2_9_had_loads(void **state) {
+    assert_loads(*state, "rocksdb.max_sub_compactions 2");
+    assert_true(config_validate(*state, error));
+}
+
 static void nodes_and_replicas_must_listen_where_others_can_reach_them(void **state) {
     struct config *config = *state;
     assert_invalid(config, "unixsocket /tmp/a\nbind \"\"\ncluster-enabled yes",
@@ -461,6 +466,7 @@ int main(void) {
         CASE(wrong_command_lines_are_told),
         CASE(the_defaults_are_valid),
         CASE(what_would_be_dangerous_to_ignore_is_refused),
+        CASE(a_name_that_kvrocks_2_9_had_loads),
         CASE(a_master_must_have_a_host_and_a_port),
         CASE(slaveof_no_one_is_tolerated),
         CASE(nodes_and_replicas_must_listen_where_others_can_reach_them),

@@ -371,6 +371,7 @@ static void a_directory_that_cannot_be_is_an_error_with_path_and_reason(void **s
     assert_non_null(strstr(error, "Not a directory"));
     assert_false(directory_create("/proc/no-such/deep", error));
     assert_non_null(strstr(error, "'/proc/no-such' cannot be created"));
+    assert_non_null(strstr(error, "choose another"));
     assert_false(directory_create("", error));
 }
 
