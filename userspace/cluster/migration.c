@@ -137,12 +137,15 @@ static bool is_cancelled(void *context) {
     return obstacle(context) != NULL;
 }
 
-static bool is_ended(void *context) {
-    return is_ending(context);
+// What is in doubt stays so: it can be asked again later.
+static bool is_wanted(void *context) {
+    struct migration *migration = context;
+    return is_ending(migration) || store_is_wanted(migration->server->store);
 }
 
 // --- Talking to the other node ---
 
+// To be called before the database is held: a name can take long to be looked up, and nothing ends that.
 static struct destination *connect_to_target(struct migration *migration, const struct move_target *target,
                                              bool (*cancelled)(void *), char error[DESTINATION_ERROR_SIZE]) {
     const struct destination_config config = {.host = target->host,
@@ -351,6 +354,7 @@ static void run(struct migration *migration, const struct cluster_migration *job
     log_info("slots %s are going to %s, %s:%u", migration->range, job->target.id, job->target.host,
              job->target.port);
     struct destination *destination = connect_to_target(migration, &job->target, is_cancelled, error);
+    store_hold(migration->server->store);
     if (destination == NULL ||
         tell_import(migration, destination, IMPORT_BEGINS, error) != DESTINATION_TOOK_ALL) {
         end_as_failed(migration, error);
@@ -366,6 +370,7 @@ static void run(struct migration *migration, const struct cluster_migration *job
                               error); // else it sees the end of the link
         }
     }
+    store_let_go(migration->server->store);
     destination_close(destination);
 }
 
@@ -427,12 +432,14 @@ static void settle_doubt(struct migration *migration, const struct cluster_migra
     char error[DESTINATION_ERROR_SIZE] = "";
     if (is_fenced(migration) || is_replica(migration))
         return;
-    struct destination *destination = connect_to_target(migration, &job->target, is_ended, error);
+    struct destination *destination = connect_to_target(migration, &job->target, is_wanted, error);
     if (destination == NULL) {
         note_doubt(migration, error);
         return;
     }
+    store_hold(migration->server->store);
     ask(migration, destination, &job->target);
+    store_let_go(migration->server->store);
     destination_close(destination);
 }
 
@@ -479,11 +486,11 @@ static bool work(struct migration *migration) {
     slot_range_print(job.slots, &range);
     (void)snprintf(migration->range, sizeof(migration->range), "%.*s", (int)range.length, range.data);
     buffer_release(&range);
-    store_hold(migration->server->store);
     if (job.phase == MIGRATION_RUNNING)
         run(migration, &job);
     else if (job.phase == MIGRATION_IN_DOUBT)
         settle_doubt(migration, &job);
+    store_hold(migration->server->store);
     if (migration_waiter_waits(&migration->waiter))
         release_waiter(migration);
     bool clean = delete_leftovers(migration);
