@@ -65,7 +65,7 @@ static const struct row {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 static const char *const types[] = {"hash", "list", "set", "zset"};
-enum { TYPES = sizeof(types) / sizeof(types[0]) };
+enum { TYPES = sizeof(types) / sizeof(types[0]), CURVES = ROWS + TYPES + 1 };
 
 _Noreturn static void give_up(const char *what, const char *why) {
     (void)fprintf(stderr, "%s: %s\n", what, why);
@@ -275,6 +275,19 @@ static double measure_delete(redisContext *client, const char *type, long long s
     return spent_us() - begun;
 }
 
+// A queue that is emptied: each pop comes to where all before it have left nothing. Microseconds for each.
+static double measure_draining(redisContext *client, long long size) {
+    (void)redisAppendCommand(client, "COPY zset:%lld queue:%lld", size, size);
+    take_replies(client, 1);
+    double begun = spent_us();
+    for (long long taken = 0; taken < size; taken += PIPELINE) {
+        for (int i = 0; i < PIPELINE; i++)
+            (void)redisAppendCommand(client, "ZPOPMIN queue:%lld", size);
+        take_replies(client, PIPELINE);
+    }
+    return (spent_us() - begun) / (double)size;
+}
+
 // --- The curves ---
 
 struct curve {
@@ -310,6 +323,7 @@ static void measure_size(redisContext *client, long long size, struct curve *cur
     await_quiet(client);
     for (size_t i = 0; i < ROWS; i++)
         curves[i].times[column] = measure(client, &rows[i], size);
+    curves[CURVES - 1].times[column] = measure_draining(client, size);
     for (size_t i = 0; i < TYPES; i++)
         curves[ROWS + i].times[column] = measure_delete(client, types[i], size);
 }
@@ -321,10 +335,11 @@ static void name_curves(struct curve *curves) {
         curves[i] = (struct curve){rows[i].title, rows[i].published, rows[i].growth, {0}};
     for (size_t i = 0; i < TYPES; i++)
         curves[ROWS + i] = (struct curve){deletions[i], "O(N), UNLINK O(1)", STAYS, {0}};
+    curves[CURVES - 1] = (struct curve){"ZPOPMIN until empty", "O(log(N))", LOGARITHM, {0}};
 }
 
 int main(void) {
-    static struct curve curves[ROWS + TYPES];
+    static struct curve curves[CURVES];
     const char *given = getenv("BENCH_SIZE_MAX");
     long long most = given != NULL ? strtoll(given, NULL, 10) : 1000000;
     redisContext *client = start_server();
@@ -337,7 +352,7 @@ int main(void) {
         measure_size(client, size, curves, count);
     }
     (void)printf("   growth   published by Redis\n");
-    for (size_t i = 0; i < ROWS + TYPES && count != 0; i++)
+    for (size_t i = 0; i < CURVES && count != 0; i++)
         all_hold &= print_curve(&curves[i], count);
     redisFree(client);
     return all_hold ? 0 : 1;
