@@ -43,6 +43,16 @@ static int run(char *const command[]) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+static void write_down(const char *path, uint64_t runs, uint64_t nanoseconds) {
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        perror(path);
+        exit(1);
+    }
+    bool written = fprintf(file, "runs %" PRIu64 " nanoseconds %" PRIu64 "\n", runs, nanoseconds) > 0;
+    must(fclose(file) == 0 && written, path);
+}
+
 int main(int count, char *arguments[]) {
     if (count < 4) {
         (void)fprintf(stderr, "usage: program_time PINNED_PROGRAM FILE COMMAND [ARGUMENT...]\n");
@@ -57,12 +67,6 @@ int main(int count, char *arguments[]) {
     int status = run(arguments + 3);
     struct bpf_prog_info after = look(program);
     must(close(measuring) == 0 && close(program) == 0, "close");
-    FILE *file = fopen(arguments[2], "w");
-    must(file != NULL, arguments[2]);
-    must(fprintf(file, "runs %" PRIu64 " nanoseconds %" PRIu64 "\n",
-                 (uint64_t)(after.run_cnt - before.run_cnt),
-                 (uint64_t)(after.run_time_ns - before.run_time_ns)) > 0 &&
-             fclose(file) == 0,
-         arguments[2]);
+    write_down(arguments[2], after.run_cnt - before.run_cnt, after.run_time_ns - before.run_time_ns);
     return status;
 }

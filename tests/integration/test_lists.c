@@ -243,6 +243,27 @@ static void trimming_to_little_costs_little(void **state) {
     expect_reply(client, "['990' '991' '992' 'y']", "LRANGE l 0 -1");
 }
 
+// The elements that are kept are too big to be held at once.
+static void trimming_keeps_big_elements(void **state) {
+    enum { ELEMENT = 1 << 20, ELEMENTS = 160, KEPT = 17 };
+    (void)state;
+    char *element = calloc(1, ELEMENT);
+    assert_non_null(element);
+    for (int i = 0; i < ELEMENTS; i++) {
+        (void)snprintf(element, 16, "%d", i);
+        const char *const words[] = {"RPUSH", "l", element};
+        freeReplyObject(
+            redisCommandArgv(client, 3, (const char **)(uintptr_t)words, (const size_t[]){5, 1, ELEMENT}));
+    }
+    expect_text(client, "OK", "LTRIM l %d -1", -KEPT);
+    expect_integer(client, KEPT, "LLEN l");
+    redisReply *first = command(client, "LINDEX l 0");
+    assert_int_equal(first->len, ELEMENT);
+    assert_string_equal(first->str, "143");
+    freeReplyObject(first);
+    free(element);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, empty_database)
 
 int main(void) {
@@ -258,6 +279,7 @@ int main(void) {
         TEST(removing_moves_the_shorter_side),
         TEST(what_goes_as_a_whole_is_not_deleted_one_by_one),
         TEST(trimming_to_little_costs_little),
+        TEST(trimming_keeps_big_elements),
         TEST(an_element_is_found_while_another_client_moves_it_along),
     };
     return RUN_WITH_SERVERS(tests, servers);

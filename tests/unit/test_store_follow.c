@@ -60,7 +60,7 @@ static void a_replica_that_is_level_reclaims_what_has_expired(void **state) {
 // Copies are made some time before they are whole here, and lack the changes since.
 static void a_copy_of_the_master_is_older_than_what_the_replica_was_level_with(void **state) {
     struct store_fixture *fixture = *state;
-    struct store_fixture copy;
+    struct store_fixture copy = {0};
     char error[STORE_ERROR_SIZE];
     store_fixture_open(&copy, NULL);
     put_expired_hash(copy.sessions[0]);

@@ -58,19 +58,32 @@ static void name_trim(struct list *list, struct range range) {
     list_name(list, LOG_LTRIM, words, 2);
 }
 
+static void stage_dropped(struct list *list, struct range range) {
+    uint64_t dropped = list_length(list) - range.count;
+    name_trim(list, range);
+    list_drop(list, LIST_LEFT, range.start);
+    list_drop(list, LIST_RIGHT, dropped - range.start);
+    list_save(list);
+}
+
 // What is kept goes into a list with a new version: then what is dropped need not be deleted one by one. It
-// is held while the walk is open, because nothing may be staged during one.
-static bool stage_kept(struct command_context *context, const struct list *list, struct range range) {
+// is held while the walk is open, because nothing may be staged during one; unless it is too big for that.
+static bool stage_kept(struct command_context *context, struct list *list, struct range range) {
+    enum { HELD_MAX = 16 << 20 };
     struct output_mark before = output_mark(&context->reply->output);
     struct buffer kept = {0};
     struct list anew;
     struct list_walk walk;
     struct bytes element;
+    uint64_t missing = range.count;
     list_walk_begin(list, range.start, false, &walk);
-    for (; range.count != 0 && list_walk_next(&walk, &element); range.count--)
+    for (; missing != 0 && kept.length <= HELD_MAX && list_walk_next(&walk, &element); missing--)
         buffer_append_counted(&kept, element);
-    bool done = list_walk_end(context, &walk, before, range.count);
-    if (done) {
+    bool is_too_big = kept.length > HELD_MAX;
+    bool done = list_walk_end(context, &walk, before, is_too_big ? 0 : missing);
+    if (done && is_too_big) {
+        stage_dropped(list, range);
+    } else if (done) {
         // For who reads the log: the elements are pushed to a list that is not there.
         stage_delete(context->session, context->arguments[1]);
         list_open_anew(context, 1, &anew);
@@ -91,10 +104,7 @@ static bool stage_trim(struct command_context *context, struct list *list, struc
     } else if (dropped > FEW_DROPPED + DROPPED_FOR_KEPT * range.count) {
         return stage_kept(context, list, range);
     } else if (dropped != 0) {
-        name_trim(list, range);
-        list_drop(list, LIST_LEFT, range.start);
-        list_drop(list, LIST_RIGHT, dropped - range.start);
-        list_save(list);
+        stage_dropped(list, range);
     }
     return true;
 }

@@ -131,13 +131,12 @@ static bool delete_batch(struct expiry *expiry, struct batch *batch) {
     if (done)
         stage(expiry, batch);
     done = done && store_commit(expiry->session) == STORE_OK;
-    session_write_end(expiry->session);
-    // What comes too late for the lease is not told, like a write that is not acknowledged.
-    done = store_settle(expiry->session) == SETTLED && done;
+    // Before anybody else can write the keys anew and tell of that. Who hands an event out settles before.
     for (size_t i = 0; done && i < batch->count; i++)
         key_events_tell_expired(expiry->server, batch->keys[i]);
+    session_write_end(expiry->session);
     batch->count = 0;
-    return done;
+    return store_settle(expiry->session) == SETTLED && done;
 }
 
 static bool delete_all(struct expiry *expiry, struct bytes keys) {

@@ -47,7 +47,7 @@ static void let_go(struct shared_line *line) {
 
 static void show_to_monitor(struct client *client, void *argument) {
     const struct shared_line *line = argument;
-    if (!client->is_monitor)
+    if (!client->is_monitor || client->closing)
         return;
     worker_mark_pending(client->worker, client);
     output_append(&reply_stream_pushes(client)->output, buffer_bytes(&line->text));

@@ -19,6 +19,7 @@ struct parking {
     bool is_over;
 };
 
+// Also of clients that are about to be closed: their iterators must not outlive the database.
 static void break_off(struct client *client, void *argument) {
     (void)argument;
     reply_stream_break_off(client, "the database is replaced");

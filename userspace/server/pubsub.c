@@ -258,13 +258,18 @@ size_t pubsub_receivers(struct pubsub *pubsub, enum topic_kind kind, struct byte
     return may_have_receivers(pubsub, kind) ? count_receivers(pubsub, kind, channel, NULL) : 0;
 }
 
+// Else a message would overtake others, perhaps older ones of the same key.
+static bool has_nothing_on_its_way(struct worker *worker) {
+    return atomic_load(&way_to(worker)->waiting_bytes) == 0;
+}
+
 static void send_to_all(struct server *server, struct worker *from, const struct publication *publication,
                         const size_t *by_worker) {
     struct message *message = make_message(publication);
     for (size_t i = 0; i < server->pubsub->workers; i++) {
         if (by_worker[i] == 0)
             continue;
-        if (server->workers[i] == from)
+        if (server->workers[i] == from && has_nothing_on_its_way(from))
             subscribers_deliver(from, message);
         else
             send_to(server->workers[i], message);

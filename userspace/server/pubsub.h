@@ -48,9 +48,9 @@ void message_hold(struct message *message);
 void message_let_go(void *argument); // a message
 
 // Sends a message to all subscribers. `from` is the worker on whose thread this is called, whose clients get
-// it at once; NULL: another thread. Returns how many clients it is meant for, one that gets it twice counted
-// twice. The subscribers of a worker that is too busy to hand out what has been sent, up to 64 MB, are
-// closed.
+// it at once, unless others are on their way to them; NULL: another thread. Returns how many clients it is
+// meant for, one that gets it twice counted twice. The subscribers of a worker that is too busy to hand out
+// what has been sent, up to 64 MB, are closed.
 struct publication {
     enum topic_kind kind;
     bool tells_of_data;

@@ -246,10 +246,8 @@ void worker_resume_paused(struct worker *worker) {
 
 void worker_each_client(struct worker *worker, void (*function)(struct client *client, void *argument),
                         void *argument) {
-    for (struct client *client = worker->clients; client != NULL; client = client->worker_next) {
-        if (!client->closing)
-            function(client, argument);
-    }
+    for (struct client *client = worker->clients; client != NULL; client = client->worker_next)
+        function(client, argument);
 }
 
 // --- Rounds ---

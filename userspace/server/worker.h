@@ -53,7 +53,8 @@ void worker_watch_arrivals(struct worker *worker, struct client *client);
 void worker_resume_client(struct worker *worker, struct client *client);
 // The same for a throttled client, in the next round.
 void worker_resume_later(struct worker *worker, const struct client *client);
-// On the worker's thread: calls function(client, argument) for each client that is not about to be closed.
+// On the worker's thread: calls function(client, argument) for each client, also for those about to be
+// closed.
 void worker_each_client(struct worker *worker, void (*function)(struct client *client, void *argument),
                         void *argument);
 struct monitor_queue *worker_monitor_queue(struct worker *worker); // thread-safe

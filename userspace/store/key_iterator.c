@@ -30,6 +30,8 @@ struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t 
     session->round_read = true;
     session->reads++;
     iterator->options = rocksdb_readoptions_create();
+    // A walk over everything must not drive out of RocksDB's cache what others read again.
+    rocksdb_readoptions_set_fill_cache(iterator->options, 0);
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);
     rocksdb_readoptions_set_iterate_upper_bound(iterator->options, store->namespace_end.data,
