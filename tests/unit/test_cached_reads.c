@@ -244,15 +244,17 @@ static void emptied_slots_are_seen(void **state) {
 
 static void another_database_in_the_place_of_this_one_is_seen(void **state) {
     struct store_fixture *fixture = *state;
-    char error[STORE_ERROR_SIZE], copy[96];
-    (void)snprintf(copy, sizeof(copy), "%s-copy", fixture->directory);
+    struct store_fixture copy = {0};
+    char error[STORE_ERROR_SIZE];
+    (void)snprintf(copy.directory, sizeof(copy.directory), "%.50s-copy", fixture->directory);
     assert_int_equal(store_fixture_set(fixture->sessions[0], "key", "copied"), STORE_OK);
     assert_int_equal(store_settle(fixture->sessions[0]), SETTLED);
-    assert_null(store_checkpoint(fixture->store, copy));
+    assert_null(store_checkpoint(fixture->store, copy.directory));
     set_and_cache(fixture);
-    if (!store_replace(fixture->store, copy, error))
+    if (!store_replace(fixture->store, copy.directory, error))
         fail_msg("%s", error);
     expect(fixture, "copied");
+    store_fixture_close(&copy); // with the database that was replaced
 }
 
 // The master's whole log, into a store that has cached what it had before.

@@ -27,7 +27,8 @@
 static struct {
     char directory[64], own[96], other[96], aside[96];
     bool exchanges;
-    int steps_left; // until the process dies; -1: it does not
+    int steps_left;    // until the process dies; -1: it does not
+    int failing_after; // steps, from which on all fail; -1: none does
 } scene;
 
 // --- The file system ---
@@ -36,24 +37,32 @@ static bool is_ours(const char *path) {
     return strcmp(path, scene.own) == 0 || strcmp(path, scene.other) == 0 || strcmp(path, scene.aside) == 0;
 }
 
-static void take_step(const char *path) {
-    if (is_ours(path) && scene.steps_left >= 0 && scene.steps_left-- == 0)
+// False: it fails.
+static bool take_step(const char *path) {
+    if (!is_ours(path))
+        return true;
+    if (scene.steps_left >= 0 && scene.steps_left-- == 0)
         _exit(0);
+    if (scene.failing_after == 0) {
+        errno = EIO;
+        return false;
+    }
+    if (scene.failing_after > 0)
+        scene.failing_after--;
+    return true;
 }
 
 // In the place of the C library's, for the store and for RocksDB.
 // NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 int rename(const char *from, const char *to) {
-    take_step(from);
-    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+    return take_step(from) ? renameat(AT_FDCWD, from, AT_FDCWD, to) : -1;
 }
 
 // NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
-    if (scene.exchanges) {
-        take_step(from);
-        return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, flags);
-    }
+    if (scene.exchanges)
+        return take_step(from) ? (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, flags)
+                               : -1;
     errno = EINVAL;
     return -1;
 }
@@ -119,6 +128,15 @@ static void run(part *function) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+// It may even abort.
+static void run_whatever_comes(part *function) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(function() ? 0 : 1);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static bool prepare(void) {
     make_store(scene.own, "old");
     make_store(scene.other, "new");
@@ -137,6 +155,13 @@ static bool replace_until_the_end(void) {
     char error[STORE_ERROR_SIZE];
     (void)store_replace(open_store(scene.own), scene.other, error);
     _exit(0);
+}
+
+static bool has_old_outside(void) {
+    struct store *store = open_store(scene.other);
+    bool right = has(store, "old");
+    store_close(store);
+    return right;
 }
 
 static bool has_one_of_them(void) {
@@ -193,6 +218,7 @@ static void begin(bool exchanges) {
     (void)snprintf(scene.aside, sizeof(scene.aside), "%s/db.replaced", scene.directory);
     scene.exchanges = exchanges;
     scene.steps_left = -1;
+    scene.failing_after = -1;
     run(prepare);
 }
 
@@ -206,6 +232,7 @@ static void another_database_takes_the_place_of_the_open_one(void **state) {
         begin(exchanges != 0);
         run(replace_and_look);
         run(has_new);
+        run(has_old_outside);
         end();
     }
 }
@@ -287,6 +314,22 @@ static void after_a_crash_on_the_way_back_there_is_the_old(void **state) {
     }
 }
 
+// From any step on no name can be given any more.
+static void when_there_is_no_way_back_the_next_start_has_one_of_them(void **state) {
+    enum { STEPS_MOST = 3 };
+    (void)state;
+    for (int exchanges = 0; exchanges < 2; exchanges++) {
+        for (int steps = 0; steps < STEPS_MOST; steps++) {
+            begin(exchanges != 0);
+            scene.failing_after = steps;
+            run_whatever_comes(replace_until_the_end);
+            scene.failing_after = -1;
+            run(has_one_of_them);
+            end();
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_database_takes_the_place_of_the_open_one),
@@ -295,6 +338,7 @@ int main(void) {
         cmocka_unit_test(after_a_crash_before_the_old_one_is_deleted_there_is_the_new),
         cmocka_unit_test(the_old_one_is_kept_as_long_as_the_new_one_has_not_been_opened),
         cmocka_unit_test(after_a_crash_on_the_way_back_there_is_the_old),
+        cmocka_unit_test(when_there_is_no_way_back_the_next_start_has_one_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -376,7 +376,8 @@ static bool put_in_place(struct copy *copy) {
         watch_touch_all(server->watch_table);
     parking_end(parking);
     follower_restart_givers(follower);
-    if (!data_files_remove(copy->directory)) // without its source it is of no use
+    // The old database, or a new one that without its source is of no use. Clients need not wait for it.
+    if (!data_files_remove(copy->directory))
         log_warning("'%s' could not be removed: %s", copy->directory, strerror(errno));
     return done || end_with(copy, error);
 }

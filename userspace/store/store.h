@@ -58,9 +58,10 @@ bool store_is_wanted(const struct store *store);
 
 // Puts the whole database in `directory` in the place of the one that is open, and opens it: by a change of
 // names, so that after a crash the store opens the one or the other. Both must be on the same
-// file system, and the new one durable. What was there before is deleted; if the new one cannot be opened, or
-// its keys are laid out otherwise, the old one is back and stays open. False with the reason in `error`. No
-// session may be in a command, nor be used by its thread, until it returns.
+// file system, and the new one durable. The old one is in `directory` then, closed, for the caller to delete,
+// which takes long; if the new one cannot be opened, or its keys are laid out otherwise, the old one is back
+// and stays open. False with the reason in `error`. No session may be in a command, nor be used by its
+// thread, until it returns.
 bool store_replace(struct store *store, const char *directory, char error[STORE_ERROR_SIZE]);
 
 // The name that RocksDB has given to this very database: no copy of it has the same. Empty if

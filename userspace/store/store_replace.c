@@ -56,7 +56,8 @@ static bool sync_parent(const char *path) {
 // --- Names ---
 //
 // The databases change places in one step where the file system can do that. Where it cannot, the old one
-// goes aside, under a third name, and stays there until the new one is open; so after a crash
+// goes aside, under a third name, and stays there until the new one is open; so after a crash, or a failure
+// of the file system that allows no way back,
 //
 //   no database, one aside     the old one is aside: it takes its place again
 //   a database and one aside   the new one has its place: once it is open the old one is deleted, and if it
@@ -93,14 +94,24 @@ struct places {
     char *aside;       // where the old one is meanwhile; NULL: it is at `other`
 };
 
+// Not even an empty database may be opened while the place is empty: the next start would take it for the new
+// one, and delete the old one.
+static void take_place_again(const struct places *places) {
+    char error[STORE_ERROR_SIZE];
+    bool is_back = give_name(places->aside, places->own, error);
+    if (!is_back)
+        log_error("the database is in '%s', where the next start looks for it, the server ends: %s",
+                  places->aside, error);
+    always_assert(is_back, "a store has a database");
+}
+
 // The old one last: while its own place is empty it can be found aside.
 static bool step_by_step(struct places *places, char error[STORE_ERROR_SIZE]) {
-    char ignored[STORE_ERROR_SIZE];
     places->aside = name_aside(places->own);
     if (give_name(places->own, places->aside, error)) {
         if (give_name(places->other, places->own, error))
             return true;
-        (void)give_name(places->aside, places->own, ignored);
+        take_place_again(places);
     }
     free(places->aside);
     places->aside = NULL;
@@ -166,6 +177,16 @@ void store_delete_aside(const char *directory) {
     free(aside);
 }
 
+// To where it would be had the two changed places in one step. Else it is deleted here, however long that
+// takes, as nobody else would before the next start.
+static void hand_over_old(const struct places *places) {
+    char error[STORE_ERROR_SIZE];
+    if (places->aside == NULL || give_name(places->aside, places->other, error))
+        return;
+    log_warning("%s", error);
+    delete_database(places->aside);
+}
+
 // After an error: the old database, which was sound when it was closed.
 static void go_back(struct store *store, struct places *places) {
     char error[STORE_ERROR_SIZE];
@@ -185,7 +206,7 @@ static bool replace(struct store *store, const char *directory, char error[STORE
     }
     bool replaced = store_open_database(store, error);
     if (replaced)
-        delete_database(places.aside == NULL ? directory : places.aside);
+        hand_over_old(&places);
     else
         go_back(store, &places);
     free(places.aside);
