@@ -30,7 +30,7 @@ enum { WORDS_MAX = 64, WORD_SIZE = 128 };
 
 // What it does when it is told to take the slots over, and what it says when it is told to give them up.
 enum at_take_over { SAY_OK, SAY_NO, HANG_UP, HANG_UP_FOR_GOOD, RUN_OUT_OF_LEASE };
-enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, SAYS_HAS_TAKEN_OVER, OWNS, IS_FENCED, KNOWS_NOTHING };
+enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, SAYS_HAS_TAKEN_OVER, OWNS, IS_FENCED, KNOWS_NOTHING, IS_SILENT };
 
 struct destination_double {
     int listener, port;
@@ -98,7 +98,10 @@ static bool give_up(struct destination_double *actor, int fd) {
                                               "-ERR these slots have been imported already\r\n",
                                           [OWNS] = "-ERR Can't import slot which belongs to me\r\n",
                                           [IS_FENCED] = "-READONLY master lease expired: try again\r\n",
-                                          [KNOWS_NOTHING] = "-ERR no\r\n"};
+                                          [KNOWS_NOTHING] = "-ERR no\r\n",
+                                          [IS_SILENT] = ""};
+    while (atomic_load(&actor->at_give_up) == IS_SILENT && !atomic_load(&actor->stop))
+        (void)poll(NULL, 0, 5);
     return say(fd, answers[atomic_load(&actor->at_give_up)]);
 }
 
@@ -333,6 +336,46 @@ static void an_operator_can_end_the_doubt(void **state) {
     expect_own(play);
 }
 
+// In doubt, with the destination being asked, when a topology says whose the slot is.
+static void end_doubt_while_asking(struct play *play, const char *owner) {
+    wait_until(was_told, &play->destination.givings, 60, "the destination is told to give up");
+    expect_text(play->client, "OK", "CLUSTERX SETSLOT " SLOT " NODE %s 2", owner);
+    atomic_store(&play->destination.at_take_over, SAY_OK);
+}
+
+static void await_other_slot(struct play *play) {
+    await_state(play, "migrating_slot(s): 100\r\ndestination_node: " ID_B "\r\nmigrating_state: success\r\n");
+    assert_int_equal(atomic_load(&play->destination.takings), 2); // so it has been moved indeed
+}
+
+static void an_answer_that_comes_late_does_not_end_the_next_migration(void **state) {
+    struct play *play = *state;
+    migrate(play, HANG_UP, IS_SILENT);
+    end_doubt_while_asking(play, ID_B);
+    expect_text(play->client, "OK", "CLUSTERX MIGRATE 100 %s", ID_B);
+    atomic_store(&play->destination.at_give_up, SAYS_HAS_TAKEN_OVER);
+    await_other_slot(play);
+    expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
+}
+
+static void who_waits_for_what_a_topology_has_ended_is_told_when_the_next_one_begins(void **state) {
+    struct play *play = *state;
+    redisContext *first = server_connect(&play->source);
+    redisContext *second = server_connect(&play->source);
+    atomic_store(&play->destination.at_take_over, HANG_UP);
+    atomic_store(&play->destination.at_give_up, IS_SILENT);
+    send_command(first, "CLUSTERX MIGRATE " SLOT " %s SYNC", ID_B);
+    end_doubt_while_asking(play, ID_A);
+    send_command(second, "CLUSTERX MIGRATE 100 %s SYNC", ID_B);
+    expect_next_text(first, "ERR a topology has ended the migration");
+    atomic_store(&play->destination.at_give_up, GIVE_UP);
+    expect_next_text(second, "OK");
+    await_other_slot(play);
+    expect_own(play);
+    redisFree(first);
+    redisFree(second);
+}
+
 // While it is fenced it sends nobody there, as its place may have been taken meanwhile.
 static void a_lease_that_ends_at_the_hand_over_keeps_clients_here(void **state) {
     struct play *play = *state;
@@ -377,6 +420,8 @@ int main(void) {
         CASE(a_destination_that_has_forgotten_leaves_the_slot_here),
         CASE(what_is_in_doubt_outlives_a_restart),
         CASE(an_operator_can_end_the_doubt),
+        CASE(an_answer_that_comes_late_does_not_end_the_next_migration),
+        CASE(who_waits_for_what_a_topology_has_ended_is_told_when_the_next_one_begins),
         CASE(a_lease_that_ends_at_the_hand_over_keeps_clients_here),
         CASE(a_topology_that_does_not_know_of_the_move_is_waited_out),
     };

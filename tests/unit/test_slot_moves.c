@@ -145,6 +145,10 @@ static void nodes_that_slots_go_to_are_forgotten_when_none_does(void **state) {
 
 // --- Leaving ---
 
+static uint64_t job_of(struct cluster_fixture *fixture) {
+    return cluster_migration(fixture->cluster).job;
+}
+
 static void a_migration_goes_from_state_to_state(void **state) {
     struct cluster_fixture *fixture = *state;
     struct cluster *cluster = fixture->cluster;
@@ -154,15 +158,15 @@ static void a_migration_goes_from_state_to_state(void **state) {
     expect_answer(fixture, "bar", writer, "served");
     assert_false(cluster_migration_begin(cluster, (struct slot_range){1, 1}, BYTES_LITERAL(ID_B), error));
     assert_string_equal(error, "ERR There is already a migrating job");
-    cluster_migration_stop_writes(cluster);
+    cluster_migration_stop_writes(cluster, job_of(fixture));
     expect_answer(fixture, "bar", reader, "served");
     expect_answer(fixture, "bar", writer, "TRYAGAIN Can't write to slot being migrated");
-    assert_true(cluster_migration_hand_over(cluster, error));
+    assert_true(cluster_migration_hand_over(cluster, job_of(fixture), error));
     expect_answer(fixture, "bar", reader, "served");
     expect_answer(fixture, "bar", writer, "TRYAGAIN");
     expect_report(fixture,
                   "migrating_slot(s): 5061\r\ndestination_node: " ID_B "\r\nmigrating_state: start\r\n");
-    cluster_migration_end(cluster, true);
+    assert_true(cluster_migration_end(cluster, job_of(fixture), true));
     expect_answer(fixture, "bar", reader, "MOVED 5061 127.0.0.1:7002");
     expect_report(fixture,
                   "migrating_slot(s): 5061\r\ndestination_node: " ID_B "\r\nmigrating_state: success\r\n");
@@ -178,8 +182,8 @@ static void a_migration_goes_from_state_to_state(void **state) {
 static void a_failed_migration_leaves_nothing_but_its_report(void **state) {
     struct cluster_fixture *fixture = *state;
     assert_true(cluster_migration_begin(fixture->cluster, bar, BYTES_LITERAL(ID_B), error));
-    cluster_migration_stop_writes(fixture->cluster);
-    cluster_migration_end(fixture->cluster, false);
+    cluster_migration_stop_writes(fixture->cluster, job_of(fixture));
+    assert_true(cluster_migration_end(fixture->cluster, job_of(fixture), false));
     expect_answer(fixture, "bar", writer, "served");
     expect_report(fixture,
                   "migrating_slot(s): 5061\r\ndestination_node: " ID_B "\r\nmigrating_state: fail\r\n");
@@ -188,18 +192,18 @@ static void a_failed_migration_leaves_nothing_but_its_report(void **state) {
 static void a_slot_is_not_handed_over_under_another_topology(void **state) {
     struct cluster_fixture *fixture = *state;
     assert_true(cluster_migration_begin(fixture->cluster, bar, BYTES_LITERAL(ID_B), error));
-    cluster_migration_stop_writes(fixture->cluster);
+    cluster_migration_stop_writes(fixture->cluster, job_of(fixture));
     cluster_fixture_set(fixture, ID_A, TWO_MASTERS, 2);
-    assert_false(cluster_migration_hand_over(fixture->cluster, error));
+    assert_false(cluster_migration_hand_over(fixture->cluster, job_of(fixture), error));
 }
 
 static void a_slot_that_comes_back_with_old_keys_waits_until_they_are_gone(void **state) {
     struct cluster_fixture *fixture = *state;
     struct slot_range leftover;
     assert_true(cluster_migration_begin(fixture->cluster, bar, BYTES_LITERAL(ID_B), error));
-    cluster_migration_stop_writes(fixture->cluster);
-    assert_true(cluster_migration_hand_over(fixture->cluster, error));
-    cluster_migration_end(fixture->cluster, true);
+    cluster_migration_stop_writes(fixture->cluster, job_of(fixture));
+    assert_true(cluster_migration_hand_over(fixture->cluster, job_of(fixture), error));
+    assert_true(cluster_migration_end(fixture->cluster, job_of(fixture), true));
     assert_true(cluster_set_slots(fixture->cluster, &bar, 1, BYTES_LITERAL(ID_B), 2, error));
     cluster_fixture_set(fixture, ID_A, TWO_MASTERS, 3);
     expect_answer(fixture, "bar", reader, "TRYAGAIN");
@@ -214,14 +218,33 @@ static void a_restart_in_the_middle_forwards_or_doubts(void **state) {
     assert_true(cluster_fixture_reopen(fixture, true));
     expect_answer(fixture, "bar", writer, "served"); // nothing had been handed over
     assert_true(cluster_migration_begin(fixture->cluster, bar, BYTES_LITERAL(ID_B), error));
-    cluster_migration_stop_writes(fixture->cluster);
-    assert_true(cluster_migration_hand_over(fixture->cluster, error));
+    cluster_migration_stop_writes(fixture->cluster, job_of(fixture));
+    assert_true(cluster_migration_hand_over(fixture->cluster, job_of(fixture), error));
     assert_true(cluster_fixture_reopen(fixture, true));
     expect_answer(fixture, "bar", writer, "TRYAGAIN");
     assert_int_equal(cluster_migration(fixture->cluster).phase, MIGRATION_IN_DOUBT);
-    cluster_migration_end(fixture->cluster, true);
+    assert_true(cluster_migration_end(fixture->cluster, job_of(fixture), true));
     assert_true(cluster_fixture_reopen(fixture, true));
     expect_answer(fixture, "bar", writer, "MOVED 5061 127.0.0.1:7002");
+}
+
+// Its thread may still be waiting for the destination's answer.
+static void what_a_topology_has_ended_does_not_touch_the_next_migration(void **state) {
+    struct cluster_fixture *fixture = *state;
+    struct cluster *cluster = fixture->cluster;
+    assert_true(cluster_migration_begin(cluster, bar, BYTES_LITERAL(ID_B), error));
+    uint64_t job = job_of(fixture);
+    cluster_migration_stop_writes(cluster, job);
+    assert_true(cluster_migration_hand_over(cluster, job, error));
+    assert_true(cluster_set_slots(cluster, &bar, 1, BYTES_LITERAL(ID_A), 2, error));
+    assert_false(cluster_migration_end(cluster, job, true));
+    expect_answer(fixture, "bar", writer, "served");
+    assert_true(cluster_migration_begin(cluster, bar, BYTES_LITERAL(ID_B), error));
+    cluster_migration_stop_writes(cluster, job);
+    assert_false(cluster_migration_hand_over(cluster, job, error));
+    assert_false(cluster_migration_end(cluster, job, true));
+    expect_answer(fixture, "bar", writer, "served");
+    assert_int_equal(cluster_migration(cluster).phase, MIGRATION_RUNNING);
 }
 
 // --- Coming ---
@@ -327,6 +350,7 @@ int main(void) {
         CASE(a_slot_is_not_handed_over_under_another_topology),
         CASE(a_slot_that_comes_back_with_old_keys_waits_until_they_are_gone),
         CASE(a_restart_in_the_middle_forwards_or_doubts),
+        CASE(what_a_topology_has_ended_does_not_touch_the_next_migration),
         CASE(an_import_serves_its_link_and_then_everybody),
         CASE(an_import_that_fails_leaves_keys_to_be_deleted),
         CASE(a_take_over_that_cannot_be_saved_has_not_happened),

@@ -54,13 +54,16 @@ bool cluster_set_persistent(struct cluster *cluster, bool persistent, char error
 // --- Slots that leave ---
 //
 // One migration at a time: it begins, copies, stops the slots' writes, hands them over, and ends. All of it
-// is in the states of cluster/slot_moves.h. A refusal is the reply without its leading '-'.
+// is in the states of cluster/slot_moves.h. A topology can end what is in doubt, and then the next one can
+// begin, while the first one's thread still waits for an answer; so `job` says which one is meant. A refusal
+// is the reply without its leading '-'.
 
 // CLUSTERX MIGRATE, with the role guard held exclusively.
 bool cluster_migration_begin(struct cluster *cluster, struct slot_range slots, struct bytes node_id,
                              char error[CLUSTER_ERROR_SIZE]);
 struct cluster_migration {
     enum migration_phase phase;
+    uint64_t job;
     struct slot_range slots;
     struct move_target target;
 };
@@ -68,11 +71,12 @@ struct cluster_migration cluster_migration(struct cluster *cluster);
 // False once the topology does not have it any more that the slots are this master's and the target is one.
 bool cluster_migration_makes_sense(struct cluster *cluster);
 // With the role guard held exclusively: from here on nobody writes to the slots.
-void cluster_migration_stop_writes(struct cluster *cluster);
+void cluster_migration_stop_writes(struct cluster *cluster, uint64_t job);
 // Before the target is told that the slots are its own: from here on it may think so. Durable.
-bool cluster_migration_hand_over(struct cluster *cluster, char error[CLUSTER_ERROR_SIZE]);
-// With the role guard held exclusively: the slots are the target's, or still this node's.
-void cluster_migration_end(struct cluster *cluster, bool done);
+bool cluster_migration_hand_over(struct cluster *cluster, uint64_t job, char error[CLUSTER_ERROR_SIZE]);
+// With the role guard held exclusively: the slots are the target's, or still this node's. False: a topology
+// has ended the job already, and nothing changes.
+bool cluster_migration_end(struct cluster *cluster, uint64_t job, bool done);
 
 // --- Slots that come ---
 

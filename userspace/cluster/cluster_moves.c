@@ -130,7 +130,7 @@ void cluster_moves_follow(struct cluster *cluster) {
 }
 
 void cluster_moves_forget(struct cluster *cluster) {
-    cluster->moves = (struct slot_moves){0};
+    cluster->moves = (struct slot_moves){.job = cluster->moves.job};
 }
 
 // --- Slots that leave ---
@@ -169,6 +169,7 @@ bool cluster_migration_begin(struct cluster *cluster, struct slot_range slots, s
     if (obstacle == NULL) {
         const struct cluster_node *node = &cluster->state.topology->nodes[target];
         moves->migration = MIGRATION_RUNNING;
+        moves->job++;
         moves->migrating = slots;
         moves->target = (struct move_target){.port = node->port};
         memcpy(moves->target.id, node->id, sizeof(node->id));
@@ -181,10 +182,17 @@ bool cluster_migration_begin(struct cluster *cluster, struct slot_range slots, s
 struct cluster_migration cluster_migration(struct cluster *cluster) {
     cluster_lock(&cluster->lock);
     struct cluster_migration migration = {.phase = cluster->moves.migration,
+                                          .job = cluster->moves.job,
                                           .slots = cluster->moves.migrating,
                                           .target = cluster->moves.target};
     cluster_unlock(&cluster->lock);
     return migration;
+}
+
+// Neither has it ended, nor has a topology ended it, nor has another one begun since.
+static bool is_under_way(const struct slot_moves *moves, uint64_t job) {
+    return moves->job == job &&
+           (moves->migration == MIGRATION_RUNNING || moves->migration == MIGRATION_IN_DOUBT);
 }
 
 bool cluster_migration_makes_sense(struct cluster *cluster) {
@@ -201,19 +209,21 @@ bool cluster_migration_makes_sense(struct cluster *cluster) {
     return makes_sense;
 }
 
-void cluster_migration_stop_writes(struct cluster *cluster) {
+void cluster_migration_stop_writes(struct cluster *cluster, uint64_t job) {
     struct slot_moves *moves = &cluster->moves;
     cluster_lock(&cluster->lock);
-    moves->is_outdated = false;
-    slot_moves_mark(moves, moves->migrating, SLOT_STOPPED);
-    cluster_show_slots(cluster);
+    if (is_under_way(moves, job)) {
+        moves->is_outdated = false;
+        slot_moves_mark(moves, moves->migrating, SLOT_STOPPED);
+        cluster_show_slots(cluster);
+    }
     cluster_unlock(&cluster->lock);
 }
 
-bool cluster_migration_hand_over(struct cluster *cluster, char error[CLUSTER_ERROR_SIZE]) {
+bool cluster_migration_hand_over(struct cluster *cluster, uint64_t job, char error[CLUSTER_ERROR_SIZE]) {
     struct slot_moves *moves = &cluster->moves;
     cluster_lock(&cluster->lock);
-    bool marked = moves->migration == MIGRATION_RUNNING && !moves->is_outdated &&
+    bool marked = is_under_way(moves, job) && moves->migration == MIGRATION_RUNNING && !moves->is_outdated &&
                   slot_moves_mark_target(moves, moves->migrating, SLOT_IN_DOUBT, &moves->target);
     if (marked)
         moves->migration = MIGRATION_IN_DOUBT;
@@ -223,8 +233,10 @@ bool cluster_migration_hand_over(struct cluster *cluster, char error[CLUSTER_ERR
     if (cluster_moves_save(cluster, error))
         return true;
     cluster_lock(&cluster->lock);
-    moves->migration = MIGRATION_RUNNING;
-    slot_moves_mark(moves, moves->migrating, SLOT_STOPPED);
+    if (is_under_way(moves, job)) {
+        moves->migration = MIGRATION_RUNNING;
+        slot_moves_mark(moves, moves->migrating, SLOT_STOPPED);
+    }
     cluster_unlock(&cluster->lock);
     return false;
 }
@@ -236,19 +248,22 @@ static enum slot_state end_state(const struct slot_moves *moves, bool done) {
     return moves->is_outdated ? SLOT_HELD : SLOT_FORWARDED;
 }
 
-void cluster_migration_end(struct cluster *cluster, bool done) {
+bool cluster_migration_end(struct cluster *cluster, uint64_t job, bool done) {
     struct slot_moves *moves = &cluster->moves;
     char error[CLUSTER_ERROR_SIZE];
     cluster_lock(&cluster->lock);
-    for (unsigned slot = moves->migrating.first; slot <= moves->migrating.last; slot++) {
+    bool ends = is_under_way(moves, job);
+    for (unsigned slot = moves->migrating.first; ends && slot <= moves->migrating.last; slot++) {
         if (moves->states[slot] == SLOT_STOPPED || moves->states[slot] == SLOT_IN_DOUBT)
             moves->states[slot] = (uint8_t)end_state(moves, done);
     }
-    if (moves->migration != MIGRATION_NONE)
+    if (ends)
         moves->migration = done ? MIGRATION_DONE : MIGRATION_FAILED;
     cluster_show_slots(cluster);
     cluster_unlock(&cluster->lock);
-    (void)cluster_moves_save(cluster, error); // the file says that it is in doubt, which is true enough
+    if (ends)
+        (void)cluster_moves_save(cluster, error); // the file says that it is in doubt, which is true enough
+    return ends;
 }
 
 // --- Slots that come ---

@@ -39,6 +39,7 @@ struct migration {
     // The thread's own.
     struct store_session *sessions[2]; // [0]: its snapshot is what the other node has
     struct slot_journal *journal;
+    uint64_t job;        // which one it is at
     uint64_t stopped_us; // when the slots' writes were stopped; 0: they are not
     bool is_in_doubt_logged;
     char range[16];
@@ -74,6 +75,12 @@ void migration_wake(struct migration *migration) {
     migration->has_work = true;
     (void)pthread_cond_signal(&migration->woken);
     always_assert(pthread_mutex_unlock(&migration->lock) == 0, "the migration can be unlocked");
+}
+
+static const char ended_by_topology[] = "ERR a topology has ended the migration";
+
+void migration_begins(struct migration *migration) {
+    migration_waiter_tell(&migration->waiter, ended_by_topology);
 }
 
 void migration_wait(struct migration *migration, migration_done_function *done, void *context) {
@@ -266,7 +273,7 @@ static bool stop_writes(struct migration *migration, char error[DESTINATION_ERRO
     session_write_begin_exclusive(session);
     const char *why = obstacle(migration);
     if (why == NULL) {
-        cluster_migration_stop_writes(migration->cluster);
+        cluster_migration_stop_writes(migration->cluster, migration->job);
         migration->stopped_us = clock_duration_us();
     }
     session_write_end(session);
@@ -294,15 +301,21 @@ static bool copy(struct migration *migration, struct destination *destination, s
 // --- The end ---
 
 // `failure`: what its waiter is told; NULL: that it is done. In the guard, as the next one begins in it.
-static void end(struct migration *migration, const char *failure) {
+// False: a topology has ended it before, and the waiter is told so elsewhere.
+static bool end(struct migration *migration, const char *failure) {
     struct store_session *session = migration->sessions[1];
     session_write_begin_exclusive(session);
-    cluster_migration_end(migration->cluster, failure == NULL);
-    migration_waiter_tell(&migration->waiter, failure);
+    bool ended = cluster_migration_end(migration->cluster, migration->job, failure == NULL);
+    if (ended)
+        migration_waiter_tell(&migration->waiter, failure);
     session_write_end(session);
     dispatch_note_changed_node(migration->server);
     migration->stopped_us = 0;
     migration->is_in_doubt_logged = false;
+    if (!ended)
+        log_info("slots %s: a topology has ended their migration before the other node's answer was known",
+                 migration->range);
+    return ended;
 }
 
 static void end_as_failed(struct migration *migration, const char *error) {
@@ -310,14 +323,14 @@ static void end_as_failed(struct migration *migration, const char *error) {
     char failure[DESTINATION_ERROR_SIZE + CLUSTER_ERROR_SIZE];
     (void)snprintf(failure, sizeof(failure), "ERR slots %s stay here, their migration has failed: %s%s%s",
                    migration->range, why == NULL ? "" : why, why == NULL ? "" : "; ", error);
-    log_warning("%s", failure + strlen("ERR "));
-    end(migration, failure);
+    if (end(migration, failure))
+        log_warning("%s", failure + strlen("ERR "));
 }
 
 static void end_as_done(struct migration *migration, const struct move_target *target) {
-    end(migration, NULL);
-    log_warning("slots %s have been taken over by %s, %s:%u", migration->range, target->id, target->host,
-                target->port);
+    if (end(migration, NULL))
+        log_warning("slots %s have been taken over by %s, %s:%u", migration->range, target->id, target->host,
+                    target->port);
 }
 
 static void note_doubt(struct migration *migration, const char *error) {
@@ -335,7 +348,7 @@ static void hand_over(struct migration *migration, struct destination *destinati
     char error[DESTINATION_ERROR_SIZE] = "";
     char problem[CLUSTER_ERROR_SIZE];
     const char *why = obstacle(migration);
-    if (why != NULL || !cluster_migration_hand_over(migration->cluster, problem)) {
+    if (why != NULL || !cluster_migration_hand_over(migration->cluster, migration->job, problem)) {
         end_as_failed(migration, why != NULL ? "" : problem);
         (void)tell_import(migration, destination, IMPORT_FAILS, error);
         return;
@@ -475,13 +488,23 @@ static void release_waiter(struct migration *migration) {
     session_write_begin_exclusive(session);
     enum migration_phase phase = cluster_migration(migration->cluster).phase;
     if (phase != MIGRATION_RUNNING && phase != MIGRATION_IN_DOUBT)
-        migration_waiter_tell(&migration->waiter, "ERR a topology has ended the migration");
+        migration_waiter_tell(&migration->waiter, ended_by_topology);
     session_write_end(session);
+}
+
+// What a topology has ended may have left its marks.
+static void begin_job(struct migration *migration, uint64_t job) {
+    if (job == migration->job)
+        return;
+    migration->job = job;
+    migration->stopped_us = 0;
+    migration->is_in_doubt_logged = false;
 }
 
 // True if there is something to try again soon.
 static bool work(struct migration *migration) {
     struct cluster_migration job = cluster_migration(migration->cluster);
+    begin_job(migration, job.job);
     struct buffer range = {0};
     slot_range_print(job.slots, &range);
     (void)snprintf(migration->range, sizeof(migration->range), "%.*s", (int)range.length, range.data);

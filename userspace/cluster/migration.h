@@ -25,6 +25,9 @@ void migration_stop(struct migration *migration);
 // There may be something to do: a migration, slots to be emptied. Any thread, at any time.
 void migration_wake(struct migration *migration);
 
+// Another migration has just begun, in this hold of the role guard: whoever waits for an earlier one is told
+// that a topology has ended it.
+void migration_begins(struct migration *migration);
 // Who is told of the end of the migration that has just begun, in the same hold of the role guard; or does
 // not want to know any more (false: is told in any case).
 void migration_wait(struct migration *migration, migration_done_function *done, void *context);

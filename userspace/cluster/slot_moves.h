@@ -45,6 +45,7 @@ struct slot_moves {
     size_t known_count;
 
     enum migration_phase migration;
+    uint64_t job; // the number of that migration in this process; one that a restart has found has 0
     struct slot_range migrating;
     struct move_target target;
     bool is_outdated; // a topology has come since the migration stopped the slots' writes

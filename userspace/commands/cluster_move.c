@@ -134,6 +134,7 @@ static void begin_migration(struct command_context *context, struct cluster *clu
         reply_error(context->reply, error);
         return;
     }
+    migration_begins(migration);
     if (options->waits)
         migrate_wait(context, migration, options->timeout_s);
     else
