@@ -159,7 +159,8 @@ static void a_member_without_a_score_is_an_error(void **state) {
     assert_string_equal(fixture_run(fixture, command_zrangebylex, "zrangebylex", "z", "-", "+"), DAMAGED);
     assert_string_equal(fixture_run(fixture, command_zunion, "zunion", "1", "z"), DAMAGED);
     assert_string_equal(fixture_run(fixture, command_zinter, "zinter", "2", "z", "z"), DAMAGED);
-    assert_string_equal(fixture_run(fixture, command_zrandmember, "zrandmember", "z"), DAMAGED);
+    assert_string_equal(fixture_run(fixture, command_zrandmember, "zrandmember", "z", "1", "withscores"),
+                        DAMAGED);
     assert_string_equal(fixture_run(fixture, command_zscan, "zscan", "z", "0"),
                         "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$3\r\nnan\r\n");
 }
