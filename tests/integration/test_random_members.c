@@ -167,6 +167,81 @@ static void more_draws_than_memory_holds_are_no_danger(void **state) {
     freeReplyObject(reply);
 }
 
+// Field and value begin with the same number.
+static void fill_big(int count, size_t field_length, size_t value_length) {
+    char *field = calloc(1, field_length + 1);
+    char *value = calloc(1, value_length + 1);
+    assert_non_null(field);
+    assert_non_null(value);
+    memset(field, 'f', field_length);
+    memset(value, 'v', value_length);
+    for (int i = 0; i < count; i++) {
+        char number[8];
+        (void)snprintf(number, sizeof(number), "%06d", i);
+        memcpy(field, number, 6);
+        memcpy(value, number, 6);
+        expect_integer(client, 1, "HSET h %s %s", field, value);
+    }
+    free(field);
+    free(value);
+}
+
+static void expect_big_draws(int wanted, size_t field_length, size_t value_length) {
+    redisReply *reply = redisCommand(client, "HRANDFIELD h -%d WITHVALUES", wanted);
+    assert_non_null(reply);
+    assert_int_equal(reply->elements, 2 * wanted);
+    for (size_t i = 0; i < reply->elements; i += 2) {
+        assert_int_equal(reply->element[i]->len, field_length);
+        assert_int_equal(reply->element[i + 1]->len, value_length);
+        assert_memory_equal(reply->element[i]->str, reply->element[i + 1]->str, 6);
+    }
+    freeReplyObject(reply);
+}
+
+static void big_values_are_drawn_with_their_fields(void **state) {
+    (void)state;
+    fill_big(200, 10, 1025);
+    expect_big_draws(300, 10, 1025);
+}
+
+// More than one walk keeps.
+static void big_fields_are_drawn_with_their_values(void **state) {
+    (void)state;
+    fill_big(30, 1 << 20, 100);
+    expect_big_draws(70, 1 << 20, 100);
+}
+
+static long long highest_memory(void) {
+    char path[64], line[128];
+    long long kilobytes = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)server.pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kilobytes = strtoll(line + 6, NULL, 10);
+    }
+    (void)fclose(file);
+    return kilobytes << 10;
+}
+
+static void values_that_nobody_asks_for_take_no_memory(void **state) {
+    (void)state;
+    enum { VALUE = 4 << 20, COUNT = 20 };
+    fill_big(COUNT, 10, VALUE);
+    freeReplyObject(redisCommand(client, "HRANDFIELD h %d", COUNT)); // fills the block cache
+    long long before = highest_memory();
+    for (int i = 0; i < 2; i++) {
+        redisReply *reply = redisCommand(client, "HRANDFIELD h -64");
+        assert_non_null(reply);
+        assert_int_equal(reply->elements, 64);
+        freeReplyObject(reply);
+    }
+    print_message("HRANDFIELD took %lld MB\n", (highest_memory() - before) >> 20);
+    if (!IS_SANITIZED)
+        assert_true(highest_memory() - before < 64 << 20);
+}
+
 static void the_greatest_counts_are_those_of_redis(void **state) {
     (void)state;
     expect_integer(client, 1, "SADD s a");
@@ -214,6 +289,9 @@ int main(void) {
         TEST(members_of_a_big_sorted_set_are_drawn_evenly),
         TEST(keys_are_drawn_evenly),
         TEST(more_draws_than_memory_holds_are_no_danger),
+        TEST(big_values_are_drawn_with_their_fields),
+        TEST(big_fields_are_drawn_with_their_values),
+        TEST(values_that_nobody_asks_for_take_no_memory),
         TEST(a_set_that_is_emptied_at_once_costs_as_little_as_its_deletion),
         TEST(the_greatest_counts_are_those_of_redis),
     };

@@ -93,19 +93,34 @@ static enum walk_step drawn_step(void *state, struct reply *reply) {
 
 // --- Again and again ---
 
-// One of many draws: which rank it is for, and where in the order of the draws its element goes.
+// One of many draws: which rank it is for, and where in the buffer of elements that is, if it has been found.
 struct draw {
     uint64_t rank;
-    size_t element, sub_key_length, value_length; // `element`: where it begins in the buffer of elements
+    size_t element, sub_key_length, value_length;
+    bool has_value; // else it is too big to be kept
 };
 
-// Draws that one walk over the collection serves; fewer if the elements are big.
-enum { BATCH_FIRST = 64, BATCH_MOST = 1024, BATCH_STEP = 4, BATCH_BYTES = 1 << 20 };
+// Draws that one walk over the collection serves; fewer if the elements are big. The walk is divided into
+// steps, and so that it need not keep much, it may take several.
+enum {
+    BATCH_FIRST = 64,
+    BATCH_MOST = 1024,
+    BATCH_STEP = 4,
+    BATCH_BYTES = 1 << 20,
+    KEPT_BYTES = 16 << 20,
+    KEPT_VALUE_BYTES = 1024,
+    ENTRIES_IN_STEP = 8
+};
+static const size_t not_kept = SIZE_MAX;
 struct batch {
     struct draw draws[BATCH_MOST];
-    struct draw *in_order[BATCH_MOST];
     size_t at_once, count, next;
     struct buffer elements;
+    bool are_big;
+    bool is_walking;
+    uint64_t rank;                     // of the entry that the walk comes to
+    struct draw *in_order[BATCH_MOST]; // what it looks for: the draws that have not been shown
+    size_t looked_for, found;
 };
 
 static int by_rank(const void *a, const void *b) {
@@ -114,56 +129,97 @@ static int by_rank(const void *a, const void *b) {
     return ((*first)->rank > (*second)->rank) - ((*first)->rank < (*second)->rank);
 }
 
-// False: there are fewer elements than the collection says, or an error.
-static bool find_draws(struct collection_iterator *iterator, struct batch *batch) {
-    struct bytes sub_key;
-    struct bytes value;
-    size_t found = 0;
-    collection_iterator_seek(iterator, (struct bytes){0});
-    for (uint64_t rank = 0; found < batch->count; rank++) {
-        size_t element = batch->elements.length;
-        if (!collection_iterator_next(iterator, &sub_key, &value))
-            return false;
-        if (batch->in_order[found]->rank != rank)
-            continue;
-        buffer_append(&batch->elements, sub_key);
-        buffer_append(&batch->elements, value);
-        for (; found < batch->count && batch->in_order[found]->rank == rank; found++) {
-            batch->in_order[found]->element = element;
-            batch->in_order[found]->sub_key_length = sub_key.length;
-            batch->in_order[found]->value_length = value.length;
-        }
+static void begin_walk(struct sample_walk *walk) {
+    struct batch *batch = walk->batch;
+    batch->looked_for = 0;
+    for (size_t i = batch->next; i < batch->count; i++) {
+        batch->draws[i].element = not_kept;
+        batch->in_order[batch->looked_for++] = &batch->draws[i];
     }
-    return true;
+    qsort(batch->in_order, batch->looked_for, sizeof(batch->in_order[0]), by_rank);
+    batch->found = 0;
+    batch->rank = 0;
+    batch->is_walking = true;
+    buffer_release(&batch->elements);
+    collection_iterator_seek(walk->iterator, (struct bytes){0});
 }
 
-static bool fill_batch(struct sample_walk *walk) {
+static void begin_batch(struct sample_walk *walk) {
     struct batch *batch = walk->batch;
-    bool are_small = batch->elements.length < BATCH_BYTES;
     if (batch->count != 0)
-        batch->at_once = are_small ? batch->at_once * BATCH_STEP : batch->at_once / BATCH_STEP + 1;
+        batch->at_once = batch->are_big ? batch->at_once / BATCH_STEP + 1 : batch->at_once * BATCH_STEP;
     if (batch->at_once > BATCH_MOST)
         batch->at_once = BATCH_MOST;
+    batch->are_big = false;
     batch->count = walk->wanted < batch->at_once ? (size_t)walk->wanted : batch->at_once;
     batch->next = 0;
-    buffer_clear(&batch->elements);
-    for (size_t i = 0; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count; i++)
         batch->draws[i] = (struct draw){.rank = random_sequence_below(&walk->random, walk->size)};
-        batch->in_order[i] = &batch->draws[i];
+    begin_walk(walk);
+}
+
+// The next one to be shown is kept however big it is, so that every walk finds one.
+static bool is_kept(const struct batch *batch) {
+    return batch->elements.length < KEPT_BYTES ||
+           batch->in_order[batch->found]->rank == batch->draws[batch->next].rank;
+}
+
+// For all draws of its rank.
+static void find_entry(struct batch *batch, struct bytes sub_key, struct bytes value) {
+    struct draw kept = {.rank = batch->rank,
+                        .element = is_kept(batch) ? batch->elements.length : not_kept,
+                        .sub_key_length = sub_key.length,
+                        .value_length = value.length,
+                        .has_value = value.length <= KEPT_VALUE_BYTES};
+    if (kept.element != not_kept) {
+        buffer_append(&batch->elements, sub_key);
+        if (kept.has_value)
+            buffer_append(&batch->elements, value);
     }
-    qsort(batch->in_order, batch->count, sizeof(batch->in_order[0]), by_rank);
-    return find_draws(walk->iterator, batch);
+    while (batch->found < batch->looked_for && batch->in_order[batch->found]->rank == batch->rank)
+        *batch->in_order[batch->found++] = kept;
+}
+
+static enum walk_step walk_on(struct sample_walk *walk) {
+    struct batch *batch = walk->batch;
+    struct bytes sub_key;
+    struct bytes value;
+    for (int i = 0; i < ENTRIES_IN_STEP && batch->found < batch->looked_for; i++, batch->rank++) {
+        if (!collection_iterator_next(walk->iterator, &sub_key, &value))
+            return WALK_END; // there are fewer elements than the collection says, or an error
+        if (batch->in_order[batch->found]->rank == batch->rank)
+            find_entry(batch, sub_key, value);
+    }
+    batch->is_walking = batch->found < batch->looked_for;
+    batch->are_big = batch->are_big || batch->elements.length >= BATCH_BYTES;
+    return WALK_PASSED;
+}
+
+static enum walk_step show_draw(struct sample_walk *walk, struct reply *reply, const struct draw *draw) {
+    const char *element = walk->batch->elements.data + draw->element;
+    struct bytes sub_key = {element, draw->sub_key_length};
+    struct bytes value = {element + draw->sub_key_length, draw->has_value ? draw->value_length : 0};
+    if (walk->with_value && !draw->has_value) {
+        collection_iterator_seek(walk->iterator, sub_key);
+        if (!collection_iterator_next(walk->iterator, NULL, &value))
+            return WALK_END;
+    }
+    walk->batch->next++;
+    walk->wanted--;
+    return show(walk, reply, sub_key, value);
 }
 
 static enum walk_step show_from_batch(struct sample_walk *walk, struct reply *reply) {
     struct batch *batch = walk->batch;
-    if (batch->next == batch->count && !fill_batch(walk))
-        return WALK_END;
-    const struct draw *draw = &batch->draws[batch->next++];
-    const char *element = batch->elements.data + draw->element;
-    walk->wanted--;
-    return show(walk, reply, (struct bytes){element, draw->sub_key_length},
-                (struct bytes){element + draw->sub_key_length, draw->value_length});
+    if (batch->is_walking)
+        return walk_on(walk);
+    if (batch->next < batch->count && batch->draws[batch->next].element != not_kept)
+        return show_draw(walk, reply, &batch->draws[batch->next]);
+    if (batch->next < batch->count)
+        begin_walk(walk);
+    else
+        begin_batch(walk);
+    return WALK_PASSED;
 }
 
 static void begin_batches(struct sample_walk *walk) {
