@@ -18,6 +18,7 @@
 
 // "bar" is in slot 5061, "foo" in 12182.
 static const struct slot_range slots = {5000, 5061};
+enum { MOST = 100000 };
 static const struct key_layout layout = {.name_space = DEFAULT_NAMESPACE, .with_slot = true};
 
 struct desk {
@@ -28,7 +29,7 @@ struct desk {
 
 static int open_desk(void **state) {
     static struct desk desk;
-    desk = (struct desk){.journal = slot_journal_open(slots), .batch = rocksdb_writebatch_create()};
+    desk = (struct desk){.journal = slot_journal_open(slots, MOST), .batch = rocksdb_writebatch_create()};
     *state = &desk;
     return 0;
 }
@@ -83,6 +84,7 @@ static void keys_of_the_slots_are_noted_once_and_others_not(void **state) {
     slot_journal_take(desk->journal, &desk->changes);
     assert_int_equal(HASH_CNT(handle, desk->changes.keys), 2);
     assert_false(desk->changes.is_unknown);
+    assert_false(slot_journal_is_overfull(desk->journal));
     assert_int_equal(slot_journal_count(desk->journal), 0); // and it begins anew
 }
 
@@ -116,6 +118,24 @@ static void ranges_and_damage_leave_it_unknown_what_has_changed(void **state) {
     assert_false(desk->changes.is_unknown);
 }
 
+// Each of these keys takes more than its name, as a map of its elements belongs to it.
+static void what_is_too_much_is_not_noted_and_said(void **state) {
+    struct desk *desk = *state;
+    char name[32];
+    for (int i = 0; i < MOST / 100; i++) {
+        (void)snprintf(name, sizeof(name), "{bar}%d", i);
+        note_element(desk, FAMILY_DEFAULT, name, "a");
+    }
+    assert_true(slot_journal_is_overfull(desk->journal));
+    assert_in_range(slot_journal_count(desk->journal), 2, MOST / 200);
+    slot_journal_take(desk->journal, &desk->changes);
+    assert_true(desk->changes.is_unknown);
+    assert_in_range(desk->changes.memory, MOST, MOST + 2000);
+    note_key(desk, "bar");
+    assert_int_equal(slot_journal_count(desk->journal), 0);
+    assert_true(slot_journal_is_overfull(desk->journal));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_desk, close_desk)
 
 int main(void) {
@@ -123,6 +143,7 @@ int main(void) {
         CASE(keys_of_the_slots_are_noted_once_and_others_not),
         CASE(elements_are_noted_under_their_key),
         CASE(ranges_and_damage_leave_it_unknown_what_has_changed),
+        CASE(what_is_too_much_is_not_noted_and_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,9 @@ enum {
     RETRY_MS = 200
 };
 
+// Of memory for the names of what is changed while keys are sent; as much again while the former are sent.
+static const size_t noted_most = (size_t)512 << 20;
+
 struct migration {
     struct cluster *cluster;
     struct server *server;
@@ -125,6 +128,14 @@ static bool is_fenced(const struct migration *migration) {
             (view.status == LEASE_NONE && view.cold_start == LEASE_COLD_START_FENCE));
 }
 
+static bool has_too_many_changes(const struct migration *migration) {
+    return migration->journal != NULL && slot_journal_is_overfull(migration->journal);
+}
+
+static const char too_many_changes[] =
+    "too many keys and elements were changed while they were sent: with fewer slots at a time, a higher "
+    "migrate-speed or fewer writes it can succeed";
+
 // NULL: nothing.
 static const char *obstacle(struct migration *migration) {
     if (is_ending(migration))
@@ -137,6 +148,8 @@ static const char *obstacle(struct migration *migration) {
         return "the topology has changed";
     if (migration->stopped_us != 0 && clock_duration_us() - migration->stopped_us > WRITES_STOPPED_MAX_US)
         return "the slots' writes were stopped for too long";
+    if (has_too_many_changes(migration))
+        return too_many_changes;
     return NULL;
 }
 
@@ -198,7 +211,7 @@ static bool fail(char error[DESTINATION_ERROR_SIZE], const char *why) {
 // From here on every change is noted, and the snapshot has everything from before.
 static void begin_noting(struct migration *migration, struct slot_range slots) {
     struct store_session *session = migration->sessions[0];
-    migration->journal = slot_journal_open(slots);
+    migration->journal = slot_journal_open(slots, noted_most);
     session_write_begin_exclusive(session);
     store_observe(migration->server->store, slot_journal_observe, migration->journal);
     session_write_end(session);
@@ -294,7 +307,7 @@ static bool copy(struct migration *migration, struct destination *destination, s
         log_info("slots %s: %" PRIu64 " keys have been sent, with %" PRIu64 " commands", migration->range,
                  sender.keys, sender.commands);
     else
-        (void)fail(error, sender.error);
+        (void)fail(error, has_too_many_changes(migration) ? too_many_changes : sender.error);
     return copied;
 }
 

@@ -14,11 +14,14 @@ struct slot_journal {
     struct slot_range slots;
     pthread_mutex_t lock;
     struct slot_changes changes;
+    size_t most;
+    bool is_overfull;
 };
 
-struct slot_journal *slot_journal_open(struct slot_range slots) {
+struct slot_journal *slot_journal_open(struct slot_range slots, size_t most) {
     struct slot_journal *journal = memory_allocate_zeroed(1, sizeof(*journal));
     journal->slots = slots;
+    journal->most = most;
     always_assert(pthread_mutex_init(&journal->lock, NULL) == 0, "a mutex can be made");
     return journal;
 }
@@ -33,6 +36,17 @@ void slot_journal_close(struct slot_journal *journal) {
 
 // --- Noting ---
 
+// Beside what it consists of: its block's head, and its share of the map.
+enum {
+    NOTE_OVERHEAD = 32,
+    MAP_SIZE = sizeof(UT_hash_table) + HASH_INITIAL_NUM_BUCKETS * sizeof(UT_hash_bucket)
+};
+
+static void count_note(struct slot_changes *changes, size_t size, bool is_first) {
+    changes->count++;
+    changes->memory += size + NOTE_OVERHEAD + (is_first ? MAP_SIZE : 0);
+}
+
 // NOLINTNEXTLINE(readability-function-size): the macro's size, not ours
 static struct changed_key *key_of(struct slot_changes *changes, struct bytes name) {
     struct changed_key *key = NULL;
@@ -43,7 +57,7 @@ static struct changed_key *key_of(struct slot_changes *changes, struct bytes nam
     *key = (struct changed_key){.length = name.length};
     memcpy(key->name, name.data, name.length);
     HASH_ADD_KEYPTR(handle, changes->keys, key->name, key->length, key);
-    changes->count++;
+    count_note(changes, sizeof(*key) + name.length, false);
     return key;
 }
 
@@ -53,11 +67,12 @@ static void note_element(struct slot_changes *changes, struct changed_key *key, 
     HASH_FIND(handle, key->elements, name.data, name.length, element);
     if (element != NULL)
         return;
+    bool is_first = key->elements == NULL;
     element = memory_allocate(sizeof(*element) + name.length);
     *element = (struct changed_element){.length = name.length};
     memcpy(element->name, name.data, name.length);
     HASH_ADD_KEYPTR(handle, key->elements, element->name, element->length, element);
-    changes->count++;
+    count_note(changes, sizeof(*element) + name.length, is_first);
 }
 
 // The slot of an encoded key, whose namespace has this length.
@@ -97,9 +112,11 @@ void slot_journal_observe(void *context, struct bytes batch) {
     struct batch_record record;
     batch_reader_begin(&reader, batch);
     always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
-    while (batch_reader_next(&reader, &record))
+    while (!journal->is_overfull && batch_reader_next(&reader, &record)) {
         note_record(journal, &record);
-    journal->changes.is_unknown |= reader.is_damaged;
+        journal->is_overfull = journal->changes.memory > journal->most;
+    }
+    journal->changes.is_unknown |= reader.is_damaged || journal->is_overfull;
     always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
 }
 
@@ -117,6 +134,13 @@ size_t slot_journal_count(struct slot_journal *journal) {
     size_t count = journal->changes.count;
     always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
     return count;
+}
+
+bool slot_journal_is_overfull(struct slot_journal *journal) {
+    always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
+    bool is_overfull = journal->is_overfull;
+    always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
+    return is_overfull;
 }
 
 // Emptied first, as the map's own memory is told by its members.

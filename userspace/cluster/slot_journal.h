@@ -26,11 +26,13 @@ struct changed_key {
 struct slot_changes {
     struct changed_key *keys; // a map
     size_t count;             // keys and elements
-    bool is_unknown;          // keys were deleted all at once, or a batch was not understood
+    size_t memory;            // that they take, about
+    bool is_unknown; // keys were deleted all at once, a batch was not understood, or there were too many
 };
 
 struct slot_journal;
-struct slot_journal *slot_journal_open(struct slot_range slots);
+// `most`: of memory, for what has not been taken out; beyond it, it notes nothing any more.
+struct slot_journal *slot_journal_open(struct slot_range slots, size_t most);
 void slot_journal_close(struct slot_journal *journal);
 
 store_observer_function slot_journal_observe; // its context is the journal
@@ -39,5 +41,6 @@ store_observer_function slot_journal_observe; // its context is the journal
 void slot_journal_take(struct slot_journal *journal, struct slot_changes *changes);
 void slot_changes_release(struct slot_changes *changes);
 size_t slot_journal_count(struct slot_journal *journal);
+bool slot_journal_is_overfull(struct slot_journal *journal); // once so, always so
 
 #endif
