@@ -260,6 +260,8 @@ static void a_lost_answer_keeps_writes_waiting_until_the_truth_is_known(void **s
     expect_error(play->client, "MOVED " SLOT, "GET {bar}");
 }
 
+// The command that begins the migration has all who wait looked at, which on a busy machine can come as late
+// as when the slot's writes are stopped.
 static void who_waits_for_a_key_of_the_slot_is_sent_there(void **state) {
     struct play *play = *state;
     redisContext *waiting = server_connect(&play->source);
@@ -269,7 +271,12 @@ static void who_waits_for_a_key_of_the_slot_is_sent_there(void **state) {
     migrate(play, SAY_OK, GIVE_UP);
     assert_int_equal(redisGetReply(waiting, (void **)&reply), REDIS_OK);
     assert_int_equal(reply->type, REDIS_REPLY_ERROR);
-    assert_memory_equal(reply->str, "MOVED " SLOT, strlen("MOVED " SLOT));
+    if (strncmp(reply->str, "TRYAGAIN", strlen("TRYAGAIN")) == 0) {
+        await_state(play, "migrating_state: success\r\n");
+        expect_error(waiting, "MOVED " SLOT, "BLPOP {bar}list 0");
+    } else {
+        assert_memory_equal(reply->str, "MOVED " SLOT, strlen("MOVED " SLOT));
+    }
     freeReplyObject(reply);
     redisFree(waiting);
 }
