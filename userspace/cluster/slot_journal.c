@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The changed keys of some slots. Uses: base, store/{batch_reader,encoding}.
+// The changed keys of some slots. Uses: base, store/{encoding,write_batch}.
 #include "cluster/slot_journal.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "store/batch_reader.h"
+#include "store/write_batch.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -97,8 +97,10 @@ static void note_sub_key(struct slot_journal *journal, struct bytes raw) {
 }
 
 // A sorted set's index by score changes together with its members.
-static void note_record(struct slot_journal *journal, const struct batch_record *record) {
-    if (record->change == BATCH_DELETE_RANGE)
+static void note_record(struct slot_journal *journal, const struct write_batch_record *record) {
+    if (record->kind == WRITE_BATCH_LOG_DATA)
+        return;
+    if (record->kind == WRITE_BATCH_DELETE_RANGE)
         journal->changes.is_unknown = true;
     else if (record->family == FAMILY_METADATA)
         note_metadata(journal, record->key);
@@ -108,15 +110,14 @@ static void note_record(struct slot_journal *journal, const struct batch_record 
 
 void slot_journal_observe(void *context, struct bytes batch) {
     struct slot_journal *journal = context;
-    struct batch_reader reader;
-    struct batch_record record;
-    batch_reader_begin(&reader, batch);
+    struct write_batch_record record;
+    size_t at = WRITE_BATCH_HEADER_SIZE;
     always_assert(pthread_mutex_lock(&journal->lock) == 0, "the journal can be locked");
-    while (!journal->is_overfull && batch_reader_next(&reader, &record)) {
+    while (!journal->is_overfull && write_batch_next(batch, &at, &record)) {
         note_record(journal, &record);
         journal->is_overfull = journal->changes.memory > journal->most;
     }
-    journal->changes.is_unknown |= reader.is_damaged || journal->is_overfull;
+    journal->changes.is_unknown |= at != batch.length || journal->is_overfull;
     always_assert(pthread_mutex_unlock(&journal->lock) == 0, "the journal can be unlocked");
 }
 

@@ -74,7 +74,7 @@ bool store_syncs(const struct store *store);
 uint64_t store_latest_sequence(const struct store *store);
 
 // Is told every batch that a client's write has put into the database, in RocksDB's own form
-// (store/batch_reader.h), right after it became visible and while its writer is inside the role guard. Called
+// (store/write_batch.h), right after it became visible and while its writer is inside the role guard. Called
 // by many threads at once. NULL: nobody. Call with the role guard held exclusively.
 typedef void store_observer_function(void *context, struct bytes batch);
 void store_observe(struct store *store, store_observer_function *observer, void *context);

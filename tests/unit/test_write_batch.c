@@ -8,12 +8,31 @@
 
 #include <cmocka.h>
 
-#include "store/batch_reader.h"
+#include "store/write_batch.h"
 
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+// A walk over a batch.
+struct reader {
+    struct bytes batch;
+    size_t at;
+};
+
+// The next record that is no log data.
+static bool next_change(struct reader *reader, struct write_batch_record *record) {
+    bool found = false;
+    do
+        found = write_batch_next(reader->batch, &reader->at, record);
+    while (found && record->kind == WRITE_BATCH_LOG_DATA);
+    return found;
+}
+
+static bool is_damaged(const struct reader *reader) {
+    return reader->at != reader->batch.length;
+}
 
 static struct bytes bytes_of(rocksdb_writebatch_t *batch) {
     struct bytes bytes;
@@ -21,25 +40,25 @@ static struct bytes bytes_of(rocksdb_writebatch_t *batch) {
     return bytes;
 }
 
-static void expect_record(struct batch_reader *reader, enum batch_change change, const char *key,
+static void expect_record(struct reader *reader, enum write_batch_kind kind, const char *key,
                           const char *value) {
-    struct batch_record record;
-    assert_true(batch_reader_next(reader, &record));
-    assert_int_equal(record.change, change);
+    struct write_batch_record record;
+    assert_true(next_change(reader, &record));
+    assert_int_equal(record.kind, kind);
     assert_int_equal(record.family, 0);
     assert_true(bytes_equal(record.key, bytes_from_text(key)));
     assert_true(bytes_equal(record.value, bytes_from_text(value)));
 }
 
-static void expect_end(struct batch_reader *reader) {
-    struct batch_record record;
-    assert_false(batch_reader_next(reader, &record));
-    assert_false(reader->is_damaged);
+static void expect_end(struct reader *reader) {
+    struct write_batch_record record;
+    assert_false(next_change(reader, &record));
+    assert_false(is_damaged(reader));
 }
 
 static void changes_come_in_their_order_and_log_data_is_passed_over(void **state) {
     (void)state;
-    struct batch_reader reader;
+    struct reader reader;
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     rocksdb_writebatch_put_log_data(batch, "5", 1);
     rocksdb_writebatch_put(batch, "key", 3, "value", 5);
@@ -48,28 +67,28 @@ static void changes_come_in_their_order_and_log_data_is_passed_over(void **state
     rocksdb_writebatch_singledelete(batch, "once", 4);
     rocksdb_writebatch_delete_range(batch, "a", 1, "b", 1);
     rocksdb_writebatch_put(batch, "", 0, "", 0);
-    batch_reader_begin(&reader, bytes_of(batch));
-    expect_record(&reader, BATCH_PUT, "key", "value");
-    expect_record(&reader, BATCH_DELETE, "gone", "");
-    expect_record(&reader, BATCH_DELETE, "once", "");
-    expect_record(&reader, BATCH_DELETE_RANGE, "a", "b");
-    expect_record(&reader, BATCH_PUT, "", "");
+    reader = (struct reader){bytes_of(batch), WRITE_BATCH_HEADER_SIZE};
+    expect_record(&reader, WRITE_BATCH_PUT, "key", "value");
+    expect_record(&reader, WRITE_BATCH_DELETE, "gone", "");
+    expect_record(&reader, WRITE_BATCH_DELETE, "once", "");
+    expect_record(&reader, WRITE_BATCH_DELETE_RANGE, "a", "b");
+    expect_record(&reader, WRITE_BATCH_PUT, "", "");
     expect_end(&reader);
     rocksdb_writebatch_destroy(batch);
 }
 
 static void lengths_of_several_bytes_are_read(void **state) {
     (void)state;
-    struct batch_reader reader;
-    struct batch_record record;
+    struct reader reader;
+    struct write_batch_record record;
     enum { LENGTH = 300000 };
     char *value = malloc(LENGTH);
     assert_non_null(value);
     memset(value, 'v', LENGTH);
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     rocksdb_writebatch_put(batch, value, 200, value, LENGTH);
-    batch_reader_begin(&reader, bytes_of(batch));
-    assert_true(batch_reader_next(&reader, &record));
+    reader = (struct reader){bytes_of(batch), WRITE_BATCH_HEADER_SIZE};
+    assert_true(next_change(&reader, &record));
     assert_int_equal(record.key.length, 200);
     assert_int_equal(record.value.length, LENGTH);
     expect_end(&reader);
@@ -83,15 +102,15 @@ static void families_are_told(void **state) {
     static const char batch[] = "\0\0\0\0\0\0\0\0\2\0\0\0"
                                 "\5\2\3abc\1v"
                                 "\4\201\1\1k";
-    struct batch_reader reader;
-    struct batch_record record;
-    batch_reader_begin(&reader, (struct bytes){batch, sizeof(batch) - 1});
-    assert_true(batch_reader_next(&reader, &record));
+    struct reader reader;
+    struct write_batch_record record;
+    reader = (struct reader){(struct bytes){batch, sizeof(batch) - 1}, WRITE_BATCH_HEADER_SIZE};
+    assert_true(next_change(&reader, &record));
     assert_int_equal(record.family, 2);
     assert_true(bytes_equal(record.value, BYTES_LITERAL("v")));
-    assert_true(batch_reader_next(&reader, &record));
+    assert_true(next_change(&reader, &record));
     assert_int_equal(record.family, 129);
-    assert_int_equal(record.change, BATCH_DELETE);
+    assert_int_equal(record.kind, WRITE_BATCH_DELETE);
     expect_end(&reader);
 }
 
@@ -101,15 +120,15 @@ static void damage_is_noticed_wherever_it_is_cut_off(void **state) {
     rocksdb_writebatch_put(batch, "key", 3, "value", 5);
     struct bytes whole = bytes_of(batch);
     for (size_t length = 0; length < whole.length; length++) {
-        struct batch_reader reader;
-        struct batch_record record;
+        struct reader reader;
+        struct write_batch_record record;
         char *cut = malloc(length + 1); // so that a sanitizer sees each byte too far
         assert_non_null(cut);
         memcpy(cut, whole.data, length);
-        batch_reader_begin(&reader, (struct bytes){cut, length});
-        bool found = batch_reader_next(&reader, &record);
+        reader = (struct reader){(struct bytes){cut, length}, WRITE_BATCH_HEADER_SIZE};
+        bool found = next_change(&reader, &record);
         assert_false(found);
-        assert_int_equal(reader.is_damaged, length != 12); // only the header is an empty batch
+        assert_int_equal(is_damaged(&reader), length != 12); // only the header is an empty batch
         free(cut);
     }
     rocksdb_writebatch_destroy(batch);
@@ -121,13 +140,13 @@ static void any_bytes_come_to_an_end(void **state) {
     print_message("seed %u\n", seed);
     for (int round = 0; round < 20000; round++) {
         char noise[64] = {0};
-        struct batch_reader reader;
-        struct batch_record record;
+        struct reader reader;
+        struct write_batch_record record;
         size_t length = 12 + (size_t)rand_r(&seed) % (sizeof(noise) - 12);
         for (size_t i = 12; i < length; i++)
             noise[i] = (char)(rand_r(&seed) % (round % 2 == 0 ? 256 : 16));
-        batch_reader_begin(&reader, (struct bytes){noise, length});
-        while (batch_reader_next(&reader, &record))
+        reader = (struct reader){(struct bytes){noise, length}, WRITE_BATCH_HEADER_SIZE};
+        while (next_change(&reader, &record))
             assert_true(record.key.length <= length && record.value.length <= length);
     }
 }
