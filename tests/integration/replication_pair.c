@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The wire, and waiting for a replica. Uses: cmocka, hiredis, harness.
+// The two nodes, the wire, and waiting for a replica. Uses: cmocka, hiredis, harness.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -248,6 +248,25 @@ uint64_t wire_bytes(struct wire *wire) {
 }
 
 // --- Waiting ---
+
+void nodes_open(struct nodes *nodes, const char *master_settings, const char *replica_settings) {
+    server_start(&nodes->master, master_settings);
+    server_start(&nodes->replica, replica_settings);
+    nodes->to_master = server_connect(&nodes->master);
+    nodes->to_replica = server_connect(&nodes->replica);
+    nodes->wire = NULL;
+}
+
+int nodes_close(void **state) {
+    struct nodes *nodes = *state;
+    redisFree(nodes->to_master);
+    redisFree(nodes->to_replica);
+    server_discard(&nodes->replica);
+    server_discard(&nodes->master);
+    if (nodes->wire != NULL)
+        wire_close(nodes->wire);
+    return 0;
+}
 
 bool is_in_step(redisContext *master, redisContext *replica) {
     redisReply *reply = command(replica, "INFO replication");

@@ -27,6 +27,17 @@ uint64_t wire_bytes(struct wire *wire);
 // Changes one byte of what comes from the target, once, after so many further bytes.
 void wire_damage_after(struct wire *wire, uint64_t bytes);
 
+// A master and a replica with a connection to each, a test's state.
+struct nodes {
+    struct test_server master, replica;
+    redisContext *to_master, *to_replica;
+    struct wire *wire; // from the replica to the master; NULL: there is none
+};
+// Starts both, on their own so far, with these lines of configuration (NULL: none), and without a wire.
+void nodes_open(struct nodes *nodes, const char *master_settings, const char *replica_settings);
+// As a test's teardown.
+int nodes_close(void **state);
+
 // Whether the replica's link is up and its data end where the master's do.
 bool is_in_step(redisContext *master, redisContext *replica);
 // Waits until it is so.

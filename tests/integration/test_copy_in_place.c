@@ -19,30 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct nodes {
-    struct test_server master, replica;
-    redisContext *to_master, *to_replica;
-};
-
 // The replica has written something of its own, so it needs a copy.
 static int open_nodes(void **state) {
     static struct nodes nodes;
-    server_start(&nodes.master, NULL);
-    server_start(&nodes.replica, NULL);
-    nodes.to_master = server_connect(&nodes.master);
-    nodes.to_replica = server_connect(&nodes.replica);
+    nodes_open(&nodes, NULL, NULL);
     expect_text(nodes.to_master, "OK", "SET key master's");
     expect_text(nodes.to_replica, "OK", "SET key own");
     *state = &nodes;
-    return 0;
-}
-
-static int close_nodes(void **state) {
-    struct nodes *nodes = *state;
-    redisFree(nodes->to_master);
-    redisFree(nodes->to_replica);
-    server_discard(&nodes->replica);
-    server_discard(&nodes->master);
     return 0;
 }
 
@@ -144,7 +127,7 @@ static void from_the_exchange_on_no_copy_can_be_gone_on_with(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
+#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, nodes_close)
         WITH_NODES(an_old_database_that_a_crash_left_is_deleted_and_in_nobodys_way),
         WITH_NODES(a_copy_that_cannot_be_opened_is_in_nobodys_way),
         WITH_NODES(from_the_exchange_on_no_copy_can_be_gone_on_with),

@@ -19,12 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-struct nodes {
-    struct test_server master, replica;
-    redisContext *to_master, *to_replica;
-    struct wire *wire; // from the replica to the master
-};
-
 // A replica that has written something of its own needs a copy. Small files, so that there are some.
 static const char settings[] = "replication-recv-timeout-ms 2000\n"
                                "rocksdb.write_buffer_size 1\n"
@@ -33,22 +27,9 @@ static const char settings[] = "replication-recv-timeout-ms 2000\n"
 
 static int open_nodes(void **state) {
     static struct nodes nodes;
-    server_start(&nodes.master, settings);
-    server_start(&nodes.replica, settings);
-    nodes.to_master = server_connect(&nodes.master);
-    nodes.to_replica = server_connect(&nodes.replica);
+    nodes_open(&nodes, settings, settings);
     nodes.wire = wire_open(nodes.master.port);
     *state = &nodes;
-    return 0;
-}
-
-static int close_nodes(void **state) {
-    struct nodes *nodes = *state;
-    redisFree(nodes->to_master);
-    redisFree(nodes->to_replica);
-    server_discard(&nodes->replica);
-    server_discard(&nodes->master);
-    wire_close(nodes->wire);
     return 0;
 }
 
@@ -381,7 +362,7 @@ static void a_master_of_another_name_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
+#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, nodes_close)
         WITH_NODES(a_late_replica_copies_everything_and_goes_on_by_the_log),
         WITH_NODES(clients_of_the_replica_are_served_all_the_time),
         WITH_NODES(a_copy_over_links_that_break_keeps_what_has_arrived),

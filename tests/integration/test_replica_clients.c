@@ -20,34 +20,17 @@
 #include <stdio.h>
 #include <string.h>
 
-struct nodes {
-    struct test_server master, replica;
-    redisContext *to_master, *to_replica;
-};
-
 static bool feeds_one(void *context) {
     return server_info_number(context, "replication", "connected_slaves") == 1;
 }
 
 static int open_nodes(void **state) {
     static struct nodes nodes;
-    server_start(&nodes.master, "master-lease-mode block-write\n");
-    server_start(&nodes.replica, NULL);
-    nodes.to_master = server_connect(&nodes.master);
-    nodes.to_replica = server_connect(&nodes.replica);
+    nodes_open(&nodes, "master-lease-mode block-write\n", NULL);
     follow(nodes.to_replica, nodes.master.port);
     wait_in_step(nodes.to_master, nodes.to_replica);
     wait_until(feeds_one, nodes.to_master, 60, "the master counts its replica");
     *state = &nodes;
-    return 0;
-}
-
-static int close_nodes(void **state) {
-    struct nodes *nodes = *state;
-    redisFree(nodes->to_master);
-    redisFree(nodes->to_replica);
-    server_discard(&nodes->replica);
-    server_discard(&nodes->master);
     return 0;
 }
 
@@ -316,7 +299,7 @@ static void an_element_of_a_list_that_is_turned_is_always_there(void **state) {
     writer_end(&writer);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, open_nodes, nodes_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -17,33 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-struct nodes {
-    struct test_server master, replica;
-    redisContext *to_master, *to_replica;
-    struct wire *wire; // from the replica to the master
-};
-
 static const char settings[] = "replication-recv-timeout-ms 2000\n";
 
 static int open_nodes(void **state) {
     static struct nodes nodes;
-    server_start(&nodes.master, settings);
-    server_start(&nodes.replica, settings);
-    nodes.to_master = server_connect(&nodes.master);
-    nodes.to_replica = server_connect(&nodes.replica);
+    nodes_open(&nodes, settings, settings);
     nodes.wire = wire_open(nodes.master.port);
     follow(nodes.to_replica, wire_port(nodes.wire));
     *state = &nodes;
-    return 0;
-}
-
-static int close_nodes(void **state) {
-    struct nodes *nodes = *state;
-    redisFree(nodes->to_master);
-    redisFree(nodes->to_replica);
-    server_discard(&nodes->replica);
-    server_discard(&nodes->master);
-    wire_close(nodes->wire);
     return 0;
 }
 
@@ -400,7 +381,7 @@ static void replicas_of_replicas_have_the_same_data(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, close_nodes)
+#define WITH_NODES(test) cmocka_unit_test_setup_teardown(test, open_nodes, nodes_close)
         WITH_NODES(a_replica_has_what_its_master_is_told),
         WITH_NODES(a_transaction_arrives_whole_and_flushall_empties_both),
         WITH_NODES(big_values_arrive_as_they_are),
