@@ -244,6 +244,33 @@ static void randomkey_finds_every_key_in_the_end(void **state) {
     assert_true(seen[0] && seen[1] && seen[2]);
 }
 
+// Then it looks on after the command, and what comes behind it waits.
+static void randomkey_finds_the_only_key_that_lives_among_very_many(void **state) {
+    (void)state;
+    enum { DEAD = 30000 };
+    for (int i = 0; i < DEAD; i++)
+        assert_int_equal(redisAppendCommand(client, "SET dead:%d 1 PX 1", i), REDIS_OK);
+    for (int i = 0; i < DEAD; i++)
+        expect_coming(client, "OK");
+    char last[] = "dead:29999";
+    wait_until(is_gone, last, 10, "the keys to expire");
+    static const char *const living[] = {"alive", "dead:15000", "key"};
+    expect_reply(client, "nil", "RANDOMKEY");
+    for (size_t i = 0; i < sizeof(living) / sizeof(living[0]); i++) {
+        char wanted[16];
+        (void)snprintf(wanted, sizeof(wanted), "'%s'", living[i]);
+        expect_reply(client, "OK", "SET %s 1", living[i]);
+        assert_int_equal(redisAppendCommand(client, "RANDOMKEY"), REDIS_OK);
+        expect_reply(client, wanted, "ECHO behind");
+        expect_coming(client, "'behind'");
+        expect_reply(client, "OK", "MULTI");
+        expect_reply(client, "QUEUED", "RANDOMKEY");
+        (void)snprintf(wanted, sizeof(wanted), "['%s']", living[i]);
+        expect_reply(client, wanted, "EXEC");
+        expect_reply(client, "1", "DEL %s", living[i]);
+    }
+}
+
 static void flushing_deletes_everything(void **state) {
     (void)state;
     static const char *const commands[] = {"FLUSHALL", "FLUSHDB", "FLUSHALL ASYNC", "FLUSHDB sync"};
@@ -385,6 +412,7 @@ int main(void) {
         cmocka_unit_test_setup(keys_lists_what_matches, empty_database),
         cmocka_unit_test_setup(randomkey_finds_only_keys_that_live, empty_database),
         cmocka_unit_test_setup(randomkey_finds_every_key_in_the_end, empty_database),
+        cmocka_unit_test_setup(randomkey_finds_the_only_key_that_lives_among_very_many, empty_database),
         cmocka_unit_test_setup(flushing_deletes_everything, empty_database),
         cmocka_unit_test_setup(dbsize_is_exact, empty_database),
         cmocka_unit_test_setup(dbsize_of_many_keys_is_what_the_last_scan_has_found, empty_database),

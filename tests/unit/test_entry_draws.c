@@ -246,6 +246,14 @@ static void first_draws_are_even_too(void **state) {
 
 typedef bool draw_function(struct entry_draws *draws);
 
+static bool draw_any(struct entry_draws *draws) {
+    return entry_draws_any(draws, UINT64_MAX);
+}
+
+static bool draw_any_among_few(struct entry_draws *draws) {
+    return entry_draws_any(draws, 1000);
+}
+
 static bool draws_once(struct store_fixture *fixture, draw_function *by, struct bytes prefix, uint64_t size,
                        entry_counts_function *counts, char last[2]) {
     rocksdb_iterator_t *entries = iterate(fixture->store);
@@ -286,8 +294,8 @@ static void fewer_or_more_entries_than_was_said_are_no_hindrance_if_it_need_not_
     char last[2] = "";
     put_all(((struct store_fixture *)*state)->sessions[0], BYTES_LITERAL("p"), with_zeros, 5000);
     for (int i = 0; i < 30; i++)
-        assert_true(draws_once(*state, entry_draws_any, BYTES_LITERAL("p"), said[i % 3], NULL, last));
-    assert_false(draws_once(*state, entry_draws_any, BYTES_LITERAL("q"), 100, NULL, last));
+        assert_true(draws_once(*state, draw_any, BYTES_LITERAL("p"), said[i % 3], NULL, last));
+    assert_false(draws_once(*state, draw_any, BYTES_LITERAL("q"), 100, NULL, last));
 }
 
 static bool is_odd(void *context, struct bytes key, struct bytes value) {
@@ -303,6 +311,27 @@ static void what_does_not_count_is_not_drawn(void **state) {
         assert_true(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 2500, is_odd, last));
         assert_true((last[0] - '0') % 2 == 1);
     }
+}
+
+static bool looks_like_none(void *looked_at, struct bytes key, struct bytes value) {
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)looked_at;
+    return false;
+}
+
+static void what_does_not_count_is_looked_at_so_often_at_most(void **state) {
+    enum { LEAF = 512 };
+    struct store_fixture *fixture = *state;
+    uint64_t looked_at = 0;
+    put_all(fixture->sessions[0], BYTES_LITERAL("p"), with_zeros, 20000);
+    rocksdb_iterator_t *entries = iterate(fixture->store);
+    struct entry_draws *draws =
+        entry_draws_open(entries, BYTES_LITERAL("p"), 20000, looks_like_none, &looked_at);
+    assert_false(draw_any_among_few(draws));
+    assert_in_range(looked_at, 1000, 1000 + 2 * LEAF);
+    entry_draws_close(draws);
+    rocksdb_iter_destroy(entries);
 }
 
 static void names_that_cannot_be_drawn_from_evenly_are_noticed(void **state) {
@@ -327,6 +356,7 @@ int main(void) {
         TEST(of_few_entries_each_is_drawn),
         TEST(fewer_or_more_entries_than_was_said_are_no_hindrance_if_it_need_not_be_even),
         TEST(what_does_not_count_is_not_drawn),
+        TEST(what_does_not_count_is_looked_at_so_often_at_most),
         TEST(names_that_cannot_be_drawn_from_evenly_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,12 +246,26 @@ static void deleting_everything_leaves_nothing_in_and_out_of_transactions(void *
     }
 }
 
+// Looks until it is found or told to be missing; *looks is raised by each look.
+static enum random_key_step draw_key(struct store_session *session, struct buffer *drawn, int *looks) {
+    struct random_key *random = random_key_open(session, 11);
+    struct bytes key = {0};
+    enum random_key_step step = RANDOM_KEY_GOES_ON;
+    for (; step == RANDOM_KEY_GOES_ON; (*looks)++)
+        step = random_key_look(random, &key);
+    buffer_clear(drawn);
+    buffer_append(drawn, key);
+    random_key_close(random);
+    return step;
+}
+
 static void random_keys_reach_all_living_keys_and_no_dead_one(void **state) {
     struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
     enum { KEYS = 20, DRAWS = 4000 };
     bool seen[KEYS] = {false};
     struct buffer drawn = {0};
-    assert_int_equal(store_random_key(session, 11, &drawn), STORE_NOT_FOUND);
+    int looks = 0;
+    assert_int_equal(draw_key(session, &drawn, &looks), RANDOM_KEY_MISSING);
     for (int i = 0; i < KEYS; i++) {
         char key[16];
         (void)snprintf(key, sizeof(key), "key:%d", i);
@@ -260,14 +274,65 @@ static void random_keys_reach_all_living_keys_and_no_dead_one(void **state) {
     set_expiring(session, "key:dead", 10);
     for (int i = 0; i < DRAWS; i++) {
         int64_t number = -1;
-        buffer_clear(&drawn);
-        assert_int_equal(store_random_key(session, 11, &drawn), STORE_OK);
+        assert_int_equal(draw_key(session, &drawn, &looks), RANDOM_KEY_FOUND);
         assert_true(drawn.length > 4 && memcmp(drawn.data, "key:", 4) == 0);
         assert_true(number_read_integer((struct bytes){drawn.data + 4, drawn.length - 4}, &number));
         seen[number] = true;
     }
     for (int i = 0; i < KEYS; i++)
         assert_true(seen[i]);
+    buffer_release(&drawn);
+}
+
+enum { MANY_DEAD = 60000, AT_ONCE = 64 };
+
+static void add_many_dead_keys(struct store_session *session) {
+    struct bytes value = BYTES_LITERAL("dead");
+    session_write_begin_exclusive(session);
+    for (int i = 0; i < MANY_DEAD; i++) {
+        char key[24];
+        (void)snprintf(key, sizeof(key), "dead:%06d", i);
+        stage_string(session, bytes_from_text(key), 10, &value, 1);
+    }
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+}
+
+static void among_dead_keys_is_looked_bit_by_bit_and_all_round(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    struct buffer drawn = {0};
+    int looks = 0;
+    add_many_dead_keys(session);
+    assert_int_equal(draw_key(session, &drawn, &looks), RANDOM_KEY_MISSING);
+    assert_in_range(looks, MANY_DEAD / AT_ONCE, MANY_DEAD / AT_ONCE + 4);
+    // Wherever the one is that lives: in front of them, in their middle or behind them.
+    static const char *const living[] = {"alive", "dead:020000", "key"};
+    for (size_t i = 0; i < sizeof(living) / sizeof(living[0]); i++) {
+        assert_int_equal(store_fixture_set(session, living[i], "1"), STORE_OK);
+        for (int draws = 0; draws < 5; draws++) {
+            assert_int_equal(draw_key(session, &drawn, &looks), RANDOM_KEY_FOUND);
+            assert_true(bytes_equal(buffer_bytes(&drawn), bytes_from_text(living[i])));
+        }
+        set_expiring(session, living[i], 10);
+    }
+    buffer_release(&drawn);
+}
+
+// One key in a hundred.
+static void some_keys_among_many_dead_ones_are_drawn_at_once(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    enum { EACH = 100, DRAWS = 200 };
+    struct buffer drawn = {0};
+    int looks = 0;
+    add_many_dead_keys(session);
+    for (int i = 0; i < MANY_DEAD; i += EACH) {
+        char key[24];
+        (void)snprintf(key, sizeof(key), "dead:%06d", i + i / EACH % EACH);
+        assert_int_equal(store_fixture_set(session, key, "1"), STORE_OK);
+    }
+    for (int i = 0; i < DRAWS; i++)
+        assert_int_equal(draw_key(session, &drawn, &looks), RANDOM_KEY_FOUND);
+    assert_in_range(looks, DRAWS, DRAWS + DRAWS / 10);
     buffer_release(&drawn);
 }
 
@@ -401,6 +466,8 @@ int main(void) {
         WITH_STORE(iteration_in_a_transaction_sees_its_changes),
         WITH_STORE(deleting_everything_leaves_nothing_in_and_out_of_transactions),
         WITH_STORE(random_keys_reach_all_living_keys_and_no_dead_one),
+        WITH_STORE(among_dead_keys_is_looked_bit_by_bit_and_all_round),
+        WITH_STORE(some_keys_among_many_dead_ones_are_drawn_at_once),
         WITH_STORE(committed_keys_are_told_to_those_who_track_them),
         WITH_STORE(memory_for_long_and_many_keys_is_given_back),
         WITH_STORE(changes_beyond_what_a_session_holds_fail_as_a_whole),

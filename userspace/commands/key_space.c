@@ -1,26 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands on all keys at once: RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. Uses: arguments, session, background,
-// node, cluster.
+// Commands on all keys at once: RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. Uses: arguments, reply_walk, session,
+// background, node, cluster.
 #include "cluster/cluster.h"
 #include "cluster/migration.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/node.h"
+#include "commands/reply_walk.h"
 #include "server/background.h"
 #include "server/server.h"
 
-void command_randomkey(struct command_context *context) {
-    struct buffer key = {0};
-    enum store_status status = store_random_key(context->session, context->now, &key);
-    if (status == STORE_OK)
-        reply_bulk(context->reply, buffer_bytes(&key));
-    else if (status == STORE_NOT_FOUND)
-        reply_null(context->reply);
-    else
-        reply_store_error(context, status);
-    buffer_release(&key);
+// --- RANDOMKEY ---
+
+struct random_walk {
+    struct store_session *session;
+    struct random_key *random;
+    bool has_failed;
+};
+
+static enum walk_step random_step(void *state, struct reply *reply) {
+    struct random_walk *walk = state;
+    struct bytes key;
+    switch (random_key_look(walk->random, &key)) {
+    case RANDOM_KEY_FOUND:
+        reply_bulk(reply, key);
+        return WALK_ELEMENT;
+    case RANDOM_KEY_MISSING:
+        reply_null(reply);
+        return WALK_ELEMENT;
+    case RANDOM_KEY_GOES_ON:
+        return WALK_PASSED;
+    case RANDOM_KEY_FAILED:
+        walk->has_failed = true;
+        break;
+    }
+    return WALK_END;
 }
+
+static const char *random_error(void *state) {
+    const struct random_walk *walk = state;
+    return walk->has_failed ? session_error(walk->session, STORE_FAILED) : NULL;
+}
+
+static void random_close(void *state) {
+    const struct random_walk *walk = state;
+    random_key_close(walk->random);
+}
+
+// Its one element is the key, or null. Where nearly all keys are dead it may have to look at very many.
+void command_randomkey(struct command_context *context) {
+    static const struct walk_kind kind = {.size = sizeof(struct random_walk),
+                                          .step = random_step,
+                                          .error = random_error,
+                                          .close = random_close};
+    struct random_walk walk = {.session = context->session,
+                               .random = random_key_open(context->session, context->now)};
+    reply_walk_counted(context, &kind, &walk, 1, output_mark(&context->reply->output));
+}
+
+// --- FLUSHDB and FLUSHALL ---
 
 // The sender of slots would go on with changes, hand them over and delete its own keys.
 static void end_import(const struct server *server) {
@@ -48,6 +87,8 @@ void command_flush(struct command_context *context) {
     else
         reply_store_error(context, status);
 }
+
+// --- DBSIZE ---
 
 // How many keys there are about, at once: as in Kvrocks what the last DBSIZE SCAN has found, and before there
 // was one, what RocksDB guesses.

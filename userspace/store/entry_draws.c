@@ -54,6 +54,8 @@ struct entry_draws {
     uint64_t size;
     entry_counts_function *counts;
     void *context;
+    uint64_t not_counted; // entries that were looked at in vain
+    uint64_t not_counted_most;
     struct node *root;
     struct node *made_last;
     size_t nodes;
@@ -103,12 +105,18 @@ static bool key_within(const struct entry_draws *draws, struct bytes prefix, str
     return begins_with(*key, prefix);
 }
 
-static bool is_counted(const struct entry_draws *draws, struct bytes key) {
+static bool is_counted(struct entry_draws *draws, struct bytes key) {
     if (draws->counts == NULL)
         return true;
     struct bytes value;
     value.data = rocksdb_iter_value(draws->entries, &value.length);
-    return draws->counts(draws->context, key, value);
+    bool counts = draws->counts(draws->context, key, value);
+    draws->not_counted += !counts;
+    return counts;
+}
+
+static bool may_look_on(const struct entry_draws *draws) {
+    return draws->not_counted <= draws->not_counted_most;
 }
 
 static void seek(struct entry_draws *draws, struct bytes key) {
@@ -318,7 +326,7 @@ static bool survey(struct entry_draws *draws, int rounds) {
     for (; rounds > 0; rounds--) {
         double greatest = 0;
         double sum = 0;
-        for (int ways = 0; ways < ROUND; ways++) {
+        for (int ways = 0; ways < ROUND && may_look_on(draws); ways++) {
             double weight = 0;
             (void)go_down(draws, &weight);
             greatest = weight > greatest ? weight : greatest;
@@ -334,7 +342,7 @@ static bool survey(struct entry_draws *draws, int rounds) {
 static bool draw(struct entry_draws *draws) {
     if (draws->nodes > NODES_MOST)
         forget_nodes(draws);
-    for (int ways = 0; ways < TRIES_MOST; ways++) {
+    for (int ways = 0; ways < TRIES_MOST && may_look_on(draws); ways++) {
         double weight = 0;
         const struct node *leaf = go_down(draws, &weight);
         if (weight > draws->greatest)
@@ -352,7 +360,8 @@ bool entry_draws_next(struct entry_draws *draws) {
     return draw(draws);
 }
 
-bool entry_draws_any(struct entry_draws *draws) {
+bool entry_draws_any(struct entry_draws *draws, uint64_t not_counted_most) {
+    draws->not_counted_most = not_counted_most;
     if (!draws->is_surveyed)
         (void)survey(draws, ROUNDS_MOST_FOR_ANY);
     draws->is_surveyed = true;
@@ -369,6 +378,7 @@ struct entry_draws *entry_draws_open(rocksdb_iterator_t *entries, struct bytes p
     draws->size = size;
     draws->random = random_sequence_begin();
     draws->counts = counts;
+    draws->not_counted_most = UINT64_MAX;
     draws->context = context;
     return draws;
 }

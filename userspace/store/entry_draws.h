@@ -34,8 +34,9 @@ struct entry_draws *entry_draws_open(rocksdb_iterator_t *entries, struct bytes p
 // Moves the iterator to an entry. False if there is none, on an error, or if none can be drawn evenly. What
 // was learned about the entries makes the next draw cheaper: they must not change meanwhile.
 bool entry_draws_next(struct entry_draws *draws);
-// The same if `size` may be far from the truth: less even then. False if no entry that counts was met.
-bool entry_draws_any(struct entry_draws *draws);
+// The same if `size` may be far from the truth: less even then. False if no entry that counts was met among
+// about so many that do not; the iterator is then where it was given up, or nowhere.
+bool entry_draws_any(struct entry_draws *draws, uint64_t not_counted_most);
 void entry_draws_close(struct entry_draws *draws); // NULL is fine
 
 #endif

@@ -174,26 +174,81 @@ static bool is_living_key(void *context, struct bytes raw, struct bytes value) {
            is_alive(&metadata, iterator->now);
 }
 
-// Where nearly all keys are dead none may be met: then it is the first living one.
-enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out) {
-    struct store *store = session->store;
-    struct key_iterator *iterator = key_iterator_open(session, now);
+// --- A random key ---
+
+struct random_key {
+    struct key_iterator *iterator;
+    bool is_walking;
+    bool has_wrapped;    // and goes on from the first key
+    struct buffer begin; // the encoded key that the walk began at; empty: the first one
+};
+
+struct random_key *random_key_open(struct store_session *session, wall_ms_t now) {
+    struct random_key *random = memory_allocate_zeroed(1, sizeof(*random));
+    random->iterator = key_iterator_open(session, now);
+    return random;
+}
+
+void random_key_close(struct random_key *random) {
+    key_iterator_close(random->iterator);
+    buffer_release(&random->begin);
+    free(random);
+}
+
+static bool draw(const struct random_key *random) {
+    // Enough to meet a living key if there is one among a few thousand.
+    enum { DEAD_MOST = 10000 };
+    struct key_iterator *iterator = random->iterator;
+    const struct store *store = iterator->session->store;
     struct entry_draws *draws = entry_draws_open(
         iterator->entries, buffer_bytes(&store->namespace_prefix),
         store_property(store, FAMILY_METADATA, "rocksdb.estimate-num-keys"), is_living_key, iterator);
-    struct bytes key;
-    struct metadata metadata;
-    if (entry_draws_any(draws))
-        iterator->fresh = true;
-    else
-        key_iterator_seek(iterator, (struct bytes){0}, false);
-    bool found = key_iterator_next(iterator, &key, &metadata, NULL);
-    if (found)
-        buffer_append(out, key);
-    enum store_status status = key_iterator_status(iterator);
+    bool drawn = entry_draws_any(draws, DEAD_MOST);
     entry_draws_close(draws);
-    key_iterator_close(iterator);
-    if (status != STORE_OK)
-        return status;
-    return found ? STORE_OK : STORE_NOT_FOUND;
+    iterator->fresh = true;
+    return drawn;
+}
+
+// Where the last draw was given up, which is no worse a place than any other.
+static void begin_walk(struct random_key *random) {
+    struct key_iterator *iterator = random->iterator;
+    struct bytes key;
+    random->is_walking = true;
+    if (within_namespace(iterator) && decode_name(iterator, &key)) {
+        key.data = rocksdb_iter_key(iterator->entries, &key.length);
+        buffer_append(&random->begin, key);
+        return;
+    }
+    random->has_wrapped = true;
+    key_iterator_seek(iterator, (struct bytes){0}, false);
+}
+
+// True if the walk has been all round.
+static bool has_been_round(const struct random_key *random) {
+    if (!random->has_wrapped || !within_namespace(random->iterator))
+        return random->has_wrapped;
+    size_t length = 0;
+    const char *key = rocksdb_iter_key(random->iterator->entries, &length);
+    return random->begin.length != 0 &&
+           bytes_compare((struct bytes){key, length}, buffer_bytes(&random->begin)) >= 0;
+}
+
+enum random_key_step random_key_look(struct random_key *random, struct bytes *key) {
+    enum { LOOKED_AT = 64 };
+    struct key_iterator *iterator = random->iterator;
+    struct metadata metadata;
+    if (!random->is_walking && !draw(random))
+        begin_walk(random);
+    key_iterator_limit(iterator, LOOKED_AT);
+    if (key_iterator_next(iterator, key, &metadata, NULL))
+        return RANDOM_KEY_FOUND;
+    if (key_iterator_status(iterator) != STORE_OK)
+        return RANDOM_KEY_FAILED;
+    if (has_been_round(random))
+        return RANDOM_KEY_MISSING;
+    if (!iterator->stopped) {
+        random->has_wrapped = true;
+        key_iterator_seek(iterator, (struct bytes){0}, false);
+    }
+    return RANDOM_KEY_GOES_ON;
 }

@@ -206,8 +206,18 @@ bool key_iterator_stopped(const struct key_iterator *iterator, struct bytes *las
 enum store_status key_iterator_status(struct key_iterator *iterator); // STORE_OK or STORE_FAILED
 void key_iterator_close(struct key_iterator *iterator);
 
-// A key chosen at random among the living ones, appended to `out`. STORE_OK, STORE_NOT_FOUND (empty) or
-// STORE_FAILED.
-enum store_status store_random_key(struct store_session *session, wall_ms_t now, struct buffer *out);
+// A key chosen at random among the living ones. Where all but one in some thousand are dead it is the first
+// living one behind a random place, for which is looked bit by bit.
+struct random_key;
+enum random_key_step {
+    RANDOM_KEY_FOUND,   // *key is valid until the next call
+    RANDOM_KEY_MISSING, // there is none
+    RANDOM_KEY_GOES_ON, // look again
+    RANDOM_KEY_FAILED   // as session_error() says for STORE_FAILED
+};
+struct random_key *random_key_open(struct store_session *session, wall_ms_t now);
+// Takes no longer than other commands do.
+enum random_key_step random_key_look(struct random_key *random, struct bytes *key);
+void random_key_close(struct random_key *random);
 
 #endif
