@@ -120,6 +120,34 @@ static void a_new_expiry_is_seen_and_a_cached_key_expires(void **state) {
     assert_int_equal(store_exists(fixture->sessions[0], key, 1001), STORE_NOT_FOUND);
 }
 
+// As compaction does, which tells nobody: nobody has seen the key alive since its time was over.
+static void reclaim_behind_the_cache(struct store *store) {
+    struct buffer raw = {0};
+    char *error = NULL;
+    rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
+    encode_metadata_key(&raw, store_layout(store), key);
+    rocksdb_delete_cf(store->database, options, store->families[FAMILY_METADATA], raw.data, raw.length,
+                      &error);
+    assert_null(error);
+    rocksdb_writeoptions_destroy(options);
+    buffer_release(&raw);
+}
+
+static void what_was_seen_dead_does_not_come_back_when_the_clock_does(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = fixture->sessions[0];
+    struct bytes value = BYTES_LITERAL("old");
+    begin_write(fixture);
+    stage_string(fixture->sessions[1], key, 1000, &value, 1);
+    commit(fixture);
+    cache_key(fixture, "old");
+    assert_int_equal(store_exists(session, key, 1001), STORE_NOT_FOUND);
+    assert_int_equal(store_exists(session, key, 1000), STORE_OK); // as long as it is there
+    assert_int_equal(store_exists(session, key, 1001), STORE_NOT_FOUND);
+    reclaim_behind_the_cache(fixture->store);
+    assert_int_equal(store_exists(session, key, 1000), STORE_NOT_FOUND);
+}
+
 static void an_entry_put_as_encoded_is_seen(void **state) {
     struct store_fixture *fixture = *state;
     struct buffer raw = {0};
@@ -423,6 +451,7 @@ int main(void) {
         TEST(a_write_is_seen_by_all_at_once),
         TEST(a_deletion_is_seen),
         TEST(a_new_expiry_is_seen_and_a_cached_key_expires),
+        TEST(what_was_seen_dead_does_not_come_back_when_the_clock_does),
         TEST(an_entry_put_as_encoded_is_seen),
         TEST(deleting_everything_is_seen_in_and_out_of_transactions),
         TEST(a_transaction_reads_past_the_cache_and_its_commit_is_seen),

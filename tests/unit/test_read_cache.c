@@ -62,6 +62,20 @@ static void what_was_kept_is_found_and_nothing_else_is(void **state) {
     assert_true(finds_nothing(cache, (struct bytes){"keyo", 4}));
 }
 
+static void what_is_dropped_is_gone_and_can_be_kept_anew(void **state) {
+    struct read_cache *cache = *state;
+    char out[READ_CACHE_ENTRY_MAX];
+    struct read_ticket ticket;
+    read_through(cache, key, old);
+    read_through(cache, other, old);
+    assert_int_equal(read_cache_find(cache, key, out, &ticket), old.length);
+    read_cache_drop(cache, &ticket);
+    assert_true(finds_nothing(cache, key));
+    assert_true(finds(cache, other, old));
+    read_through(cache, key, new);
+    assert_true(finds(cache, key, new));
+}
+
 static void a_change_takes_out_its_key_and_no_other(void **state) {
     struct read_cache *cache = *state;
     struct read_changes changes = {0};
@@ -432,6 +446,7 @@ static int close_cache(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_was_kept_is_found_and_nothing_else_is),
+        TEST(what_is_dropped_is_gone_and_can_be_kept_anew),
         TEST(a_change_takes_out_its_key_and_no_other),
         TEST(what_is_read_during_a_change_is_not_kept),
         TEST(of_two_changes_at_once_the_last_one_to_end_counts),

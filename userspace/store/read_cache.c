@@ -265,6 +265,13 @@ size_t read_cache_find(struct read_cache *cache, struct bytes key, char out[READ
     return entry.length;
 }
 
+void read_cache_drop(struct read_cache *cache, const struct read_ticket *ticket) {
+    struct set *set = set_of(cache, ticket->hash);
+    lock(set);
+    drop_entries(set, tag_of(ticket->hash));
+    unlock(set);
+}
+
 static void put_if_missing(struct read_cache *cache, struct set *set, const struct read_ticket *ticket,
                            struct bytes key, struct bytes entry) {
     struct bytes present;

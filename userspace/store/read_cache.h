@@ -29,8 +29,10 @@
 // sequence numbers (the writer releases, readers acquire), and from one client to another by the sockets.
 // Nothing depends on the keys' locks: several may change one key at a time here.
 //
-// Expiry needs no change: who reads judges the entry by its expiry time, wherever it comes from. A copy may
-// be of a value that is not in the log yet; it counts as a read like RocksDB's (session_note_read()).
+// Expiry needs no change: who reads judges the entry by its expiry time, wherever it comes from. But what has
+// been seen dead is dropped, as compaction may have reclaimed it: if the clock is set back only RocksDB knows
+// whether it lives again. A copy may be of a value that is not in the log yet; it counts as a read like
+// RocksDB's (session_note_read()).
 //
 // Thread-safe, but for struct read_changes, which belongs to one thread. Functions take NULL for a cache that
 // is off. May use: base, store/key_hash.
@@ -64,6 +66,9 @@ struct read_ticket {
 // read_cache_keep(). Never waits: whoever finds the set in use gets nothing.
 size_t read_cache_find(struct read_cache *cache, struct bytes key, char out[READ_CACHE_ENTRY_MAX],
                        struct read_ticket *ticket);
+
+// Drops the entry that was found with this ticket.
+void read_cache_drop(struct read_cache *cache, const struct read_ticket *ticket);
 
 // Hands in what RocksDB, asked after the ticket was taken, has for the key. It may be kept.
 void read_cache_keep(struct read_cache *cache, const struct read_ticket *ticket, struct bytes key,

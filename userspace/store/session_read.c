@@ -89,9 +89,12 @@ static bool read_cached(struct store_session *session, struct bytes key, wall_ms
     char entry[READ_CACHE_ENTRY_MAX];
     struct metadata metadata;
     size_t length = read_cache_find(cache_for(session), key, entry, ticket);
-    if (length == 0 || !decode_metadata((struct bytes){entry, length}, &metadata) ||
-        metadata_is_dead(&metadata, now))
+    if (length == 0 || !decode_metadata((struct bytes){entry, length}, &metadata))
         return false;
+    if (metadata_is_dead(&metadata, now)) {
+        read_cache_drop(cache_for(session), ticket);
+        return false;
+    }
     note_read(session);
     counter_add(&session->counters->cached_reads, 1);
     *out = (struct store_value){.metadata = metadata, .pin = memory_copy(entry, length)};
