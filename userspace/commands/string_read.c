@@ -28,7 +28,9 @@ void command_getdel(struct command_context *context) {
 static void change_expiry(struct command_context *context, const struct expiry *expiry, wall_ms_t expire_ms,
                           const struct store_value *value) {
     struct bytes key = context->arguments[1];
-    if (expiry->option == EXPIRY_UNCHANGED)
+    bool stays = expiry->option == EXPIRY_UNCHANGED ||
+                 (expiry->option == EXPIRY_PERSIST && value->metadata.expire_ms == 0);
+    if (stays)
         return;
     if (expiry_has_time(expiry) && expire_ms <= context->now)
         stage_delete(context->session, key);
