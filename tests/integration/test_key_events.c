@@ -137,6 +137,37 @@ static void keys_and_members_are_not_taken_for_options(void **state) {
     EXPECT_MESSAGES("E:zincr z");
 }
 
+// As Redis tells it.
+static void a_key_that_is_named_again_and_again_is_new_once(void **state) {
+    (void)state;
+    subscribe("E$gn");
+    expect_reply(client, "OK", "MSET k 1 k 2 j 3 k 4 i 5 j 6");
+    EXPECT_MESSAGES("E:new k", "E:set k", "E:set k", "E:new j", "E:set j", "E:set k", "E:new i", "E:set i",
+                    "E:set j");
+    expect_reply(client, "'4'", "GET k");
+    expect_reply(client, "3", "DEL k j k i j missing");
+    EXPECT_MESSAGES("E:del k", "E:del j", "E:del i");
+    expect_reply(client, "1", "MSETNX k 1 k 2");
+    EXPECT_MESSAGES("E:new k", "E:set k", "E:set k");
+    expect_reply(client, "0", "MSETNX j 1 k 3");
+    EXPECT_NO_MESSAGE();
+    expect_reply(client, "OK", "MULTI");
+    expect_reply(client, "QUEUED", "MSETNX j 1 k 3");
+    expect_reply(client, "QUEUED", "MSET j 1 k 1 j 2");
+    expect_reply(client, "[0 OK]", "EXEC");
+    EXPECT_MESSAGES("E:new j", "E:set j", "E:set k", "E:set j");
+}
+
+static void what_changes_no_expiry_tells_none(void **state) {
+    (void)state;
+    subscribe("EA");
+    expect_reply(client, "OK", "SET k v");
+    expect_reply(client, "'v'", "GETEX k PERSIST");
+    expect_reply(client, "'v'", "GETEX k EX 100");
+    expect_reply(client, "'v'", "GETEX k PERSIST");
+    EXPECT_MESSAGES("E:set k", "E:expire k", "E:persist k");
+}
+
 // Its own subscription is no reply, which it has asked not to get.
 static void a_client_without_replies_is_told_of_its_own_changes(void **state) {
     (void)state;
@@ -250,6 +281,35 @@ static void many_keys_that_expire_are_all_told(void **state) {
         told[key] = true;
     }
     EXPECT_NO_MESSAGE();
+}
+
+// As Redis tells it: stored and found to have expired, or deleted at once.
+static void what_is_stored_dead_is_set_and_expires_and_what_is_given_a_past_time_is_deleted(void **state) {
+    (void)state;
+    subscribe("EAn");
+    expect_reply(client, "OK", "SET k v PXAT 1000");
+    for (int i = 0; i < 4; i++) {
+        static const char *const wanted[] = {"E:new k", "E:set k", "E:expire k", "E:expired k"};
+        expect_message(subscriber, wanted[i]);
+    }
+    expect_reply(client, "0", "EXISTS k");
+    expect_reply(client, "OK", "SET k v");
+    expect_reply(client, "'v'", "SET k v EXAT 1 GET");
+    for (int i = 0; i < 5; i++) {
+        static const char *const wanted[] = {"E:new k", "E:set k", "E:set k", "E:expire k", "E:expired k"};
+        expect_message(subscriber, wanted[i]);
+    }
+    expect_reply(client, "OK", "MSET a v b v c v");
+    expect_reply(client, "'v'", "GETEX a PXAT 1000");
+    expect_reply(client, "1", "EXPIREAT b 1");
+    redisReply *dump = command(client, "DUMP c");
+    expect_reply(client, "OK", "RESTORE c 1000 %b ABSTTL REPLACE", dump->str, dump->len);
+    expect_reply(client, "OK", "RESTORE d 1000 %b ABSTTL", dump->str, dump->len);
+    freeReplyObject(dump);
+    EXPECT_MESSAGES("E:new a", "E:set a", "E:new b", "E:set b", "E:new c", "E:set c", "E:del a", "E:del b",
+                    "E:del c");
+    expect_silence(subscriber, 300); // nobody finds one of them later
+    expect_reply(client, "0", "DBSIZE");
 }
 
 // Whichever comes first, the command or the walk over the keys.
@@ -398,6 +458,8 @@ int main(void) {
         cmocka_unit_test_setup(commands_of_all_families_tell_what_they_do, empty_database),
         cmocka_unit_test_setup(lists_tell_which_end, empty_database),
         cmocka_unit_test_setup(keys_and_members_are_not_taken_for_options, empty_database),
+        cmocka_unit_test_setup(a_key_that_is_named_again_and_again_is_new_once, empty_database),
+        cmocka_unit_test_setup(what_changes_no_expiry_tells_none, empty_database),
         cmocka_unit_test_setup(a_client_without_replies_is_told_of_its_own_changes, empty_database),
         cmocka_unit_test_setup(new_and_missing_keys_are_told_if_asked_for, empty_database),
         cmocka_unit_test_setup(a_transaction_tells_when_it_is_over_and_only_then, empty_database),
@@ -405,6 +467,8 @@ int main(void) {
         cmocka_unit_test_setup(a_key_that_expires_is_told_though_nobody_asks_for_it, empty_database),
         cmocka_unit_test_setup(a_key_expires_once_however_often_it_is_asked_for, empty_database),
         cmocka_unit_test_setup(many_keys_that_expire_are_all_told, empty_database),
+        cmocka_unit_test_setup(
+            what_is_stored_dead_is_set_and_expires_and_what_is_given_a_past_time_is_deleted, empty_database),
         cmocka_unit_test_setup(a_write_in_place_of_an_expired_key_tells_that_first, empty_database),
         cmocka_unit_test_setup(unless_asked_for_nothing_is_deleted, empty_database),
         own_server_test(a_fenced_master_tells_of_expired_keys_when_it_has_a_lease_again,

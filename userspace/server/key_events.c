@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "server/client.h"
 #include "server/dispatch_internal.h"
+#include "server/hash_map.h"
 #include "server/outbox.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -84,15 +85,16 @@ static void tell_del(struct command_context *context, struct bytes key) {
 // A key that has been changed.
 struct change {
     struct bytes key;
-    bool exists; // after it
+    bool exists; // after it, though its time may have been over when it was stored
 };
 
 static struct change change_of(struct command_context *context, struct bytes key) {
     return (struct change){.key = key,
-                           .exists = store_exists(context->session, key, context->now) == STORE_OK};
+                           .exists = store_exists(context->session, key, context->now) == STORE_OK ||
+                                     store_has_expired(context->session, key, context->now)};
 }
 
-enum what_of_del { ALSO_DEL, ONLY_DEL };
+enum what_of_del { ALSO_DEL, ONLY_DEL, EACH_PAIR };
 
 struct event_rule {
     const char *command;
@@ -131,12 +133,9 @@ static void tell_rename(struct command_context *context, const struct change *ch
     tell(context, KEY_EVENT_GENERIC, "rename_to", change->key);
 }
 
-// SETEX and PSETEX have a time and no option.
+// SETEX and PSETEX have a time and no option. The time may be over: then `expired` follows when that is
+// noticed.
 static void tell_set(struct command_context *context, const struct change *change) {
-    if (!change->exists) {
-        tell_del(context, change->key);
-        return;
-    }
     tell(context, KEY_EVENT_STRING, "set", change->key);
     if (strcmp(context->command->original, "set") != 0 || has_time(context, 3))
         tell(context, KEY_EVENT_GENERIC, "expire", change->key);
@@ -272,33 +271,36 @@ static bool is_missing(struct command_context *context, struct bytes key) {
     return store_exists(context->session, key, context->now) == STORE_NOT_FOUND;
 }
 
-static void note_missing(struct command_context *context, struct bytes key, void *missing) {
-    if (is_missing(context, key))
-        buffer_append_counted(missing, key);
+struct key_note {
+    UT_hash_handle hh;
+    struct bytes key;              // one of the command's arguments
+    bool was_missing, has_expired; // and nobody has been told yet
+};
+
+static struct key_note *find_note(const struct key_events_before *before, struct bytes key) {
+    struct key_note *note = NULL;
+    HASH_FIND(hh, before->notes, key.data, (unsigned)key.length, note);
+    return note;
 }
 
-static void note_expired(struct command_context *context, struct bytes key, void *expired) {
-    if (store_has_expired(context->session, key, context->now))
-        buffer_append_counted(expired, key);
-}
-
-// True if the key is one of those that were noted.
-static bool holds(const struct buffer *keys, struct bytes key) {
-    for (struct bytes rest = buffer_bytes(keys); rest.length != 0;) {
-        if (bytes_equal(bytes_take_counted(&rest), key))
-            return true;
-    }
-    return false;
+static void note_key(struct command_context *context, struct bytes key, void *argument) {
+    struct key_events_before *before = argument;
+    uint32_t classes = classes_of(context->server);
+    bool was_missing = (classes & KEY_EVENT_NEW) != 0 && is_missing(context, key);
+    bool has_expired =
+        (classes & KEY_EVENT_EXPIRED) != 0 && store_has_expired(context->session, key, context->now);
+    if ((!was_missing && !has_expired) || find_note(before, key) != NULL)
+        return;
+    struct key_note *note = memory_allocate_zeroed(1, sizeof(*note));
+    *note = (struct key_note){.key = key, .was_missing = was_missing, .has_expired = has_expired};
+    HASH_ADD_KEYPTR(hh, before->notes, note->key.data, (unsigned)key.length, note);
 }
 
 void key_events_begin(struct command_context *context, struct key_events_before *before) {
     *before = (struct key_events_before){0};
-    if (!key_events_wanted(context->server))
-        return;
-    if ((classes_of(context->server) & KEY_EVENT_NEW) != 0)
-        each_key(context, note_missing, &before->missing);
-    if ((classes_of(context->server) & KEY_EVENT_EXPIRED) != 0)
-        each_key(context, note_expired, &before->expired);
+    if (key_events_wanted(context->server) &&
+        (classes_of(context->server) & (KEY_EVENT_NEW | KEY_EVENT_EXPIRED)) != 0)
+        each_key(context, note_key, before);
 }
 
 struct telling {
@@ -319,32 +321,59 @@ static bool was_told(struct telling *telling, struct bytes key) {
     return false;
 }
 
+// Once, however often the command names the key.
+static void tell_noted(const struct telling *telling, const struct change *change) {
+    struct key_note *note = find_note(telling->before, change->key);
+    if (note == NULL)
+        return;
+    if (note->has_expired) // nobody will find it any more who could tell it later
+        tell(telling->context, KEY_EVENT_EXPIRED, "expired", change->key);
+    if (note->was_missing && change->exists)
+        tell(telling->context, KEY_EVENT_NEW, "new", change->key);
+    note->has_expired = false;
+    note->was_missing = note->was_missing && !change->exists;
+}
+
+static void tell_change(const struct telling *telling, struct bytes key) {
+    const struct change change = change_of(telling->context, key);
+    tell_noted(telling, &change);
+    if (telling->rule != NULL)
+        tell_by_rule(telling->context, telling->rule, &change);
+}
+
+static void tell_pairs(const struct telling *telling) {
+    const struct command_context *context = telling->context;
+    for (size_t i = 1; i < context->count; i += 2)
+        tell_change(telling, context->arguments[i]);
+}
+
 static void tell_of_key(void *argument, struct bytes key, bool all) {
     struct telling *telling = argument;
-    struct command_context *context = telling->context;
     if (all || was_told(telling, key))
         return;
-    const struct change change = change_of(context, key);
-    if (holds(&telling->before->expired, key)) // nobody will find it any more who could tell it later
-        tell(context, KEY_EVENT_EXPIRED, "expired", key);
-    if (change.exists && holds(&telling->before->missing, key))
-        tell(context, KEY_EVENT_NEW, "new", key);
-    if (telling->rule != NULL)
-        tell_by_rule(context, telling->rule, &change);
+    if (telling->rule == NULL || telling->rule->what_of_del != EACH_PAIR)
+        tell_change(telling, key);
+    else if (telling->told_count == 1)
+        tell_pairs(telling);
 }
 
 void key_events_tell(struct command_context *context, struct key_events_before *before) {
     struct telling telling = {.context = context,
                               .before = before,
                               .rule = context->server->key_events->by_command[context->command->index]};
-    if ((telling.rule != NULL || before->expired.length != 0) && key_events_wanted(context->server))
+    if ((telling.rule != NULL || before->notes != NULL) && key_events_wanted(context->server))
         session_each_staged_key(context->session, tell_of_key, &telling);
     key_events_drop(before);
 }
 
 void key_events_drop(struct key_events_before *before) {
-    buffer_release(&before->missing);
-    buffer_release(&before->expired);
+    struct key_note *next = NULL;
+    struct key_note *first = before->notes;
+    HASH_CLEAR(hh, before->notes);
+    for (struct key_note *note = first; note != NULL; note = next) {
+        next = note->hh.next;
+        free(note);
+    }
 }
 
 static void tell_miss(struct command_context *context, struct bytes key, void *argument) {

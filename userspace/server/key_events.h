@@ -6,7 +6,6 @@
 #ifndef KVFENCE_SERVER_KEY_EVENTS_H
 #define KVFENCE_SERVER_KEY_EVENTS_H
 
-#include "base/buffer.h"
 #include "server/command.h"
 #include "server/key_event_classes.h"
 
@@ -19,9 +18,9 @@ bool key_events_wanted(const struct server *server);
 
 // Around a command that writes, with its keys locked. Where a transaction runs, the events go into its
 // outbox.
+struct key_note;
 struct key_events_before {
-    struct buffer missing; // the command's keys that did not exist
-    struct buffer expired; // and those whose time was over
+    struct key_note *notes; // of the command's keys that did not exist, or whose time was over
 };
 void key_events_begin(struct command_context *context, struct key_events_before *before);
 // The command has succeeded: tells what it has done, and is at an end either way.
