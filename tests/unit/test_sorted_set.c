@@ -12,6 +12,7 @@
 #include "command_fixture.h"
 #include "commands/handlers.h"
 #include "commands/zset_elements.h"
+#include "store/session_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -227,6 +228,33 @@ static void elements_are_put_in_the_order_of_scores_then_members(void **state) {
     assert_int_equal(elements.count, 0);
 }
 
+// --- Much of it ---
+
+static void add_long_members(struct command_fixture *fixture, const char *key, int count) {
+    char score[16];
+    char member[501];
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(score, sizeof(score), "%d", i);
+        (void)snprintf(member, sizeof(member), "%0500d", i);
+        assert_string_equal(fixture_run(fixture, command_zadd, "ZADD", key, score, member), ":1\r\n");
+    }
+}
+
+// The other part would be more changes than may be staged.
+static void of_what_goes_and_what_stays_the_smaller_is_staged(void **state) {
+    enum { MEMBERS = 5000, STAGED_MOST = 2 << 20 };
+    struct command_fixture *fixture = *state;
+    add_long_members(fixture, "z", MEMBERS);
+    fixture->session->staged_most = STAGED_MOST;
+    assert_string_equal(
+        fixture_run(fixture, command_zremrangebyscore, "ZREMRANGEBYSCORE", "z", "500", "(1500"), ":1000\r\n");
+    assert_in_step(fixture, "z");
+    assert_string_equal(fixture_run(fixture, command_zremrangebyrank, "ZREMRANGEBYRANK", "z", "500", "-501"),
+                        ":3000\r\n");
+    assert_in_step(fixture, "z");
+    assert_int_equal(fixture_metadata(fixture, "z").size, 1000);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, command_fixture_open, command_fixture_close)
 
 int main(void) {
@@ -237,6 +265,7 @@ int main(void) {
         TEST(a_member_without_a_score_is_an_error),
         TEST(fewer_elements_than_the_size_says_are_an_error),
         TEST(resp3_has_doubles_and_pairs),
+        TEST(of_what_goes_and_what_stays_the_smaller_is_staged),
         cmocka_unit_test(elements_are_put_in_the_order_of_scores_then_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,12 +49,13 @@ static void go_on_in_merge(struct algebra *algebra, size_t source) {
         member_merge_add(&algebra->merge, algebra->sources[source].member, source);
 }
 
-static void rewind_sources(struct algebra *algebra) {
+// The empty member is the first one.
+static void seek_sources(struct algebra *algebra, struct bytes member) {
     member_merge_clear(&algebra->merge);
     algebra->has_united = false;
     for (size_t i = 0; i < algebra->count; i++) {
         if (algebra->sources[i].walk != NULL)
-            collection_iterator_seek(algebra->sources[i].walk, (struct bytes){0});
+            collection_iterator_seek(algebra->sources[i].walk, member);
         if (algebra->walked == NULL)
             go_on_in_merge(algebra, i);
     }
@@ -69,11 +70,16 @@ static const char *error_of(const struct algebra *algebra) {
     return status == STORE_OK ? NULL : session_error(algebra->session, status);
 }
 
-static void close_sources(struct algebra *algebra) {
+static void end_walks(struct algebra *algebra) {
     for (size_t i = 0; i < algebra->count; i++) {
         if (algebra->sources[i].walk != NULL)
             collection_iterator_close(algebra->sources[i].walk);
+        algebra->sources[i].walk = NULL;
     }
+}
+
+static void close_sources(struct algebra *algebra) {
+    end_walks(algebra);
     member_merge_close(&algebra->merge);
     free(algebra->sources);
 }
@@ -160,15 +166,29 @@ static struct source *smallest(const struct algebra *algebra) {
     return found;
 }
 
-static void begin_walks(struct algebra *algebra) {
-    if (algebra->combine != unite)
-        algebra->walked = algebra->combine == intersect ? smallest(algebra) : &algebra->sources[0];
+static void open_walks(struct algebra *algebra) {
     for (size_t i = 0; i < algebra->count; i++) {
         struct source *source = &algebra->sources[i];
         if (source->exists && (algebra->walked == NULL || algebra->walked == source))
             source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
     }
-    rewind_sources(algebra);
+}
+
+static void begin_walks(struct algebra *algebra) {
+    if (algebra->combine != unite)
+        algebra->walked = algebra->combine == intersect ? smallest(algebra) : &algebra->sources[0];
+    open_walks(algebra);
+    seek_sources(algebra, (struct bytes){0});
+}
+
+// Anew after end_walks(): with the members that are greater than this one.
+static void begin_walks_behind(struct algebra *algebra, struct bytes member) {
+    struct buffer next = {0};
+    buffer_append(&next, member);
+    buffer_append(&next, (struct bytes){"", 1});
+    open_walks(algebra);
+    seek_sources(algebra, buffer_bytes(&next));
+    buffer_release(&next);
 }
 
 static bool open_source(struct algebra *algebra, struct command_context *context, size_t index,
@@ -228,7 +248,7 @@ static enum walk_step reply_step(void *state, struct reply *reply) {
 }
 
 static void reply_rewind(void *state) {
-    rewind_sources(state);
+    seek_sources(state, (struct bytes){0});
 }
 
 static void reply_keep(void *state) {
@@ -275,36 +295,65 @@ void command_sdiff(struct command_context *context) {
 
 // --- Storing ---
 
-// Walks to the end of the result, or until `limit` members of it have been counted; 0: no limit. Keeps them,
-// if `members` is not NULL, each behind its length. False: the error reply has been written. Closes the
-// sources.
+// Walks on to the end of the result, or until `limit` members of it have been counted; 0: no limit. False:
+// the error reply has been written.
 static bool walk_through(struct command_context *context, struct algebra *algebra, uint64_t limit,
-                         struct buffer *members, uint64_t *count) {
+                         uint64_t *count) {
     struct bytes member;
     enum walk_step taken = WALK_PASSED;
     *count = 0;
     while (taken != WALK_END && (limit == 0 || *count != limit)) {
         taken = algebra->combine(algebra, &member);
         *count += taken == WALK_ELEMENT;
-        if (taken == WALK_ELEMENT && members != NULL)
-            buffer_append_counted(members, member);
     }
     const char *error = error_of(algebra);
     if (error != NULL)
         reply_error(context->reply, error);
-    close_sources(algebra);
     return error == NULL;
 }
 
-static uint64_t stage_set(struct command_context *context, struct bytes key, const struct buffer *members) {
-    struct collection set;
-    collection_open_anew(context->session, key, VALUE_SET, &set);
-    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
-        collection_put(&set, FAMILY_DEFAULT, bytes_take_counted(&rest), (struct bytes){0});
-        set.metadata.size++;
+// A portion of the result, each member behind its length. False: the error reply has been written.
+static bool hold_portion(struct command_context *context, struct algebra *algebra, struct buffer *portion,
+                         bool *is_last) {
+    enum { PORTION_SIZE = 1 << 20 };
+    struct bytes member;
+    while (!*is_last && portion->length < PORTION_SIZE) {
+        enum walk_step taken = algebra->combine(algebra, &member);
+        *is_last = taken == WALK_END;
+        if (taken == WALK_ELEMENT)
+            buffer_append_counted(portion, member);
     }
-    collection_save(&set);
-    return set.metadata.size;
+    const char *error = error_of(algebra);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    return error == NULL;
+}
+
+static struct bytes stage_members(struct collection *set, const struct buffer *members) {
+    struct bytes member = {0};
+    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
+        member = bytes_take_counted(&rest);
+        collection_put(set, FAMILY_DEFAULT, member, (struct bytes){0});
+        set->metadata.size++;
+    }
+    return member;
+}
+
+// Nothing may be staged while a walk is open. False: the error reply has been written.
+static bool stage_portions(struct command_context *context, struct algebra *algebra, struct collection *set) {
+    struct buffer portion = {0};
+    bool is_last = false;
+    bool done = true;
+    while (done && !is_last && !session_is_overfull(context->session)) {
+        buffer_clear(&portion);
+        done = hold_portion(context, algebra, &portion, &is_last);
+        end_walks(algebra);
+        struct bytes last = stage_members(set, &portion);
+        if (!is_last)
+            begin_walks_behind(algebra, last);
+    }
+    buffer_release(&portion);
+    return done;
 }
 
 // Nothing in the result: the destination goes, whatever it holds.
@@ -315,24 +364,23 @@ static enum store_status stage_nothing(struct command_context *context, struct b
     return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
-// It is staged when the walks are over, because nothing may be staged during one.
 static void store_result(struct command_context *context, operation *combine) {
     struct algebra algebra;
-    struct buffer members = {0};
+    struct collection set;
     enum store_status status = STORE_OK;
-    uint64_t count = 0;
-    if (open_sources(&algebra, context, combine, 2, context->count - 2, false) &&
-        walk_through(context, &algebra, 0, &members, &count)) {
-        if (count != 0)
-            count = stage_set(context, context->arguments[1], &members);
-        else
-            status = stage_nothing(context, context->arguments[1]);
-        if (status == STORE_OK)
-            reply_integer(context->reply, (int64_t)count);
-        else
-            reply_store_error(context, status);
-    }
-    buffer_release(&members);
+    if (!open_sources(&algebra, context, combine, 2, context->count - 2, false))
+        return;
+    collection_open_anew(context->session, context->arguments[1], VALUE_SET, &set);
+    bool done = stage_portions(context, &algebra, &set);
+    if (done && set.metadata.size != 0)
+        collection_save(&set);
+    else if (done)
+        status = stage_nothing(context, context->arguments[1]);
+    if (status != STORE_OK)
+        reply_store_error(context, status);
+    else if (done)
+        reply_integer(context->reply, (int64_t)set.metadata.size);
+    close_sources(&algebra);
 }
 
 void command_sinterstore(struct command_context *context) {
@@ -374,7 +422,9 @@ void command_sintercard(struct command_context *context) {
         return;
     }
     uint64_t count = 0;
-    if (open_sources(&algebra, context, intersect, 2, keys, false) &&
-        walk_through(context, &algebra, (uint64_t)limit, NULL, &count))
+    if (!open_sources(&algebra, context, intersect, 2, keys, false))
+        return;
+    if (walk_through(context, &algebra, (uint64_t)limit, &count))
         reply_integer(context->reply, (int64_t)count);
+    close_sources(&algebra);
 }

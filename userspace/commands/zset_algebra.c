@@ -68,6 +68,14 @@ bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *con
 void zset_algebra_close(struct zset_algebra *algebra) {
     free(algebra->inputs);
     free(algebra->sources);
+    buffer_release(&algebra->from);
+}
+
+// The least string that is greater than the member.
+void zset_algebra_go_on_behind(struct zset_algebra *algebra, struct bytes member) {
+    buffer_clear(&algebra->from);
+    buffer_append(&algebra->from, member);
+    buffer_append(&algebra->from, (struct bytes){"", 1});
 }
 
 bool zset_algebra_may_unite(const struct zset_algebra *algebra) {
@@ -112,7 +120,8 @@ static void step(struct zset_algebra *algebra, struct zset_input *input) {
 
 static void begin_walk(struct zset_algebra *algebra, struct zset_input *input) {
     input->walk = collection_iterator_open(&input->set, FAMILY_DEFAULT);
-    collection_iterator_seek(input->walk, (struct bytes){0});
+    collection_iterator_seek(input->walk, buffer_bytes(&algebra->from));
+    input->left_in = 0;
     step(algebra, input);
 }
 

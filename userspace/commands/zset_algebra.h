@@ -6,6 +6,7 @@
 #ifndef KVFENCE_COMMANDS_ZSET_ALGEBRA_H
 #define KVFENCE_COMMANDS_ZSET_ALGEBRA_H
 
+#include "base/buffer.h"
 #include "commands/zset_value.h"
 
 enum zset_aggregate { ZSET_SUM, ZSET_MINIMUM, ZSET_MAXIMUM };
@@ -19,6 +20,7 @@ struct zset_algebra {
     struct zset_input *inputs; // at the place of the first key that names them
     size_t existing;           // of the inputs
     enum zset_aggregate aggregate;
+    struct buffer from; // where the walks begin: empty for the first member
     bool is_damaged;
 };
 
@@ -33,6 +35,9 @@ void zset_algebra_weigh(struct zset_algebra *algebra, size_t source, double weig
 // From the smallest source to the largest: the order in which Redis adds scores up, which shows in their last
 // digits. Not for differences. After the weights.
 void zset_algebra_order(struct zset_algebra *algebra);
+
+// Lets the next operation begin behind this member, where one before it has ended.
+void zset_algebra_go_on_behind(struct zset_algebra *algebra, struct bytes member);
 
 // Handed each member of the result, in the order of the members. False ends the walk.
 typedef bool zset_element_function(void *context, const struct zset_element *element);

@@ -6,6 +6,7 @@
 #include "commands/handlers.h"
 #include "commands/member_merge.h"
 #include "commands/zset_algebra.h"
+#include "commands/zset_portion.h"
 #include "commands/zset_store.h"
 
 // --- Arguments ---
@@ -150,14 +151,39 @@ static void reply_combined(struct command_context *context, unsigned known, zset
     zset_algebra_close(&combination.algebra);
 }
 
+// A portion of the result, which is staged when its walks are over, because nothing may be during one.
+static bool hold_portion(void *context, const struct zset_element *element) {
+    struct zset_elements *portion = context;
+    zset_elements_add(portion, element);
+    return zset_elements_size(portion) < ZSET_PORTION_SIZE;
+}
+
+static bool store_portions(struct command_context *context, struct combination *combination,
+                           zset_operation *operation, struct collection *made) {
+    struct zset_elements portion = {0};
+    bool done = true;
+    do {
+        zset_elements_clear(&portion);
+        done = run(context, combination, operation, hold_portion, &portion);
+        if (done)
+            zset_store_put(made, &portion);
+        if (done && portion.count != 0)
+            zset_algebra_go_on_behind(&combination->algebra,
+                                      zset_elements_at(&portion, portion.count - 1).member);
+    } while (done && zset_elements_size(&portion) >= ZSET_PORTION_SIZE &&
+             !session_is_overfull(context->session));
+    zset_elements_release(&portion);
+    return done;
+}
+
 static void store_combined(struct command_context *context, unsigned known, zset_operation *operation) {
     struct combination combination;
-    struct zset_elements found = {0};
+    struct collection made;
     if (!begin(context, 2, known, &combination))
         return;
-    if (run(context, &combination, operation, hold, &found))
-        zset_store(context, 1, &found);
-    zset_elements_release(&found);
+    zset_store_open(context, 1, &made);
+    if (store_portions(context, &combination, operation, &made))
+        zset_store_end(context, &made);
     zset_algebra_close(&combination.algebra);
 }
 

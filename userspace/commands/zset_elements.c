@@ -46,6 +46,15 @@ void zset_elements_sort(struct zset_elements *elements) {
         qsort_r(elements->held, elements->count, sizeof(*elements->held), compare, elements);
 }
 
+size_t zset_elements_size(const struct zset_elements *elements) {
+    return elements->members.length + elements->count * sizeof(*elements->held);
+}
+
+void zset_elements_clear(struct zset_elements *elements) {
+    buffer_clear(&elements->members);
+    elements->count = 0;
+}
+
 void zset_elements_release(struct zset_elements *elements) {
     free(elements->held);
     buffer_release(&elements->members);

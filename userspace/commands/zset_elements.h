@@ -22,6 +22,10 @@ void zset_elements_add(struct zset_elements *elements, const struct zset_element
 struct zset_element zset_elements_at(const struct zset_elements *elements, size_t index);
 // By their scores, those of the same score by their members' bytes.
 void zset_elements_sort(struct zset_elements *elements);
+// Bytes of memory that they take.
+size_t zset_elements_size(const struct zset_elements *elements);
+// None are left; the memory is kept for others.
+void zset_elements_clear(struct zset_elements *elements);
 void zset_elements_release(struct zset_elements *elements);
 
 #endif

@@ -22,6 +22,7 @@ static bool next_element(struct zset_walk *walk, struct zset_element *element) {
     bool by_member = walk->range.kind == ZSET_BY_LEX;
     if (!step(walk, walk->range.is_reverse, &sub_key, by_member ? &value : NULL))
         return false;
+    walk->sub_key = sub_key;
     if (walk->is_hash) {
         *element = (struct zset_element){.member = sub_key};
         walk->field_value = value;
@@ -193,7 +194,8 @@ static bool is_over(const struct zset_walk *walk, const struct zset_element *ele
     return walk->range.is_reverse ? is_below(&walk->range, element) : is_above(&walk->range, element);
 }
 
-void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
+// Without a position yet.
+static void open_walk(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
     *walk = (struct zset_walk){.session = set->session,
                                .range = *range,
                                .size = set->metadata.size,
@@ -204,7 +206,31 @@ void zset_walk_open(struct zset_walk *walk, const struct collection *set, const 
         collection_iterator_open(set, range->kind == ZSET_BY_LEX ? FAMILY_DEFAULT : FAMILY_ZSET_SCORE);
     if (range->is_locked && range->kind != ZSET_BY_LEX)
         collection_iterator_use_ends(walk->iterator);
+}
+
+void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
+    open_walk(walk, set, range);
     zset_walk_rewind(walk);
+}
+
+static void seek_towards(struct zset_walk *walk, struct bytes sub_key) {
+    if (walk->range.is_reverse)
+        collection_iterator_seek_back(walk->iterator, sub_key);
+    else
+        collection_iterator_seek(walk->iterator, sub_key);
+}
+
+void zset_walk_open_behind(struct zset_walk *walk, const struct collection *set,
+                           const struct zset_range *range, struct bytes sub_key, uint64_t left) {
+    struct bytes met;
+    open_walk(walk, set, range);
+    if (walk->iterator == NULL)
+        return;
+    walk->left = left;
+    walk->has_entered = true;
+    seek_towards(walk, sub_key);
+    if (step(walk, walk->range.is_reverse, &met, NULL) && !bytes_equal(met, sub_key))
+        seek_towards(walk, met);
 }
 
 void zset_walk_rewind(struct zset_walk *walk) {

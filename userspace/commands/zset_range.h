@@ -52,11 +52,16 @@ struct zset_walk {
     bool is_damaged;
     bool is_hash;              // its fields are the members
     struct bytes field_value;  // of a hash: the element's
+    struct bytes sub_key;      // of the element that was met last, until the next step
     char *kept_min, *kept_max; // bounds that are the walk's own; NULL: borrowed
 };
 
 // Borrows the range's bounds. Stage nothing until zset_walk_close().
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range);
+// The same for the rest of a range, `left` elements at most behind the one of this sub-key, which may be
+// gone.
+void zset_walk_open_behind(struct zset_walk *walk, const struct collection *set,
+                           const struct zset_range *range, struct bytes sub_key, uint64_t left);
 // Makes the bounds the walk's own.
 void zset_walk_keep(struct zset_walk *walk);
 // Goes back to the beginning of the range.

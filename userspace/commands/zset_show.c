@@ -183,15 +183,15 @@ void command_zrevrangebylex(struct command_context *context) {
 
 void command_zrangestore(struct command_context *context) {
     struct collection set;
+    struct collection made;
     struct request request = {.key = 2, .given = IS_STORED, .range = {.kind = ZSET_BY_RANK}};
-    struct zset_elements found = {0};
     if (!read_request(context, &request))
         return;
     enum collection_status status = collection_read(context, request.key, VALUE_ZSET, &set);
+    zset_store_open(context, 1, &made);
     if (status == COLLECTION_MISSING ||
-        (status == COLLECTION_FOUND && zset_gather(context, &set, &request.range, &found)))
-        zset_store(context, 1, &found);
-    zset_elements_release(&found);
+        (status == COLLECTION_FOUND && zset_store_put_range(context, &set, &request.range, &made)))
+        zset_store_end(context, &made);
 }
 
 // --- Counting ---

@@ -11,10 +11,17 @@
 // Adds the elements of a range. False: the error reply has been written.
 bool zset_gather(struct command_context *context, const struct collection *set,
                  const struct zset_range *range, struct zset_elements *out);
-// Stages the elements as the sorted set at argument `index`, whatever was there; nothing if there are none.
-// Replies with their number.
-void zset_store(struct command_context *context, size_t index, const struct zset_elements *elements);
-// Stages the removal of elements, which are in the set.
+// Stages the removal of elements, which are in the set; zset_remove_each() without its metadata.
 void zset_remove_all(struct collection *set, const struct zset_elements *elements);
+void zset_remove_each(struct collection *set, const struct zset_elements *elements);
+
+// Makes a sorted set of its own at argument `index`, whatever is there: open it, put elements, which are not
+// in it, and end it. That replies with their number; if there are none the key goes.
+void zset_store_open(struct command_context *context, size_t index, struct collection *made);
+void zset_store_put(struct collection *made, const struct zset_elements *elements);
+// A whole range of a set, of which a portion is held at a time. False: the error reply has been written.
+bool zset_store_put_range(struct command_context *context, const struct collection *set,
+                          const struct zset_range *range, struct collection *made);
+void zset_store_end(struct command_context *context, struct collection *made);
 
 #endif
