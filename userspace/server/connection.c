@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "server/blocking.h"
 #include "server/dispatch.h"
+#include "server/gather.h"
 #include "server/monitor.h"
 #include "server/reply_stream.h"
 #include "server/server.h"
@@ -287,6 +288,7 @@ static void show_buffers(struct client *client) {
 void connection_run_input(struct client *client) {
     worker_mark_pending(client->worker, client);
     run_commands(client);
+    gather_end(client->worker);
     if (!request_parser_detach(client->parser)) {
         log_error("client %s is closed: out of memory for its request", client->address);
         client_kill(client);

@@ -8,6 +8,7 @@
 #include "server/blocking.h"
 #include "server/dispatch_internal.h"
 #include "server/error_stats.h"
+#include "server/gather.h"
 #include "server/key_events.h"
 #include "server/latency.h"
 #include "server/latency_histogram.h"
@@ -134,11 +135,11 @@ static void count_rejected(struct client *client, const struct command *command)
     counter_add(&worker_stats(client->worker)->by_command[command->index].rejected, 1);
 }
 
-// Finds the command and makes sure that it can be run by this client with these arguments. NULL: the error is
-// replied.
-static const struct command *admit(struct client *client, const struct bytes *arguments, size_t count) {
-    struct command_table *table = client->server->commands;
-    const struct command *command = command_table_resolve(table, arguments, count);
+// Makes sure that what the arguments name is a command (else `command` is NULL) and can be run by this client
+// with them. NULL: the error is replied.
+static const struct command *admit(struct client *client, const struct command *command,
+                                   const struct bytes *arguments, size_t count) {
+    const struct command_table *table = client->server->commands;
     if (command == NULL) {
         refuse_unknown(client, arguments, count);
         return NULL;
@@ -227,6 +228,12 @@ bool dispatch_commit(struct command_context *context, struct output_mark before)
     return true;
 }
 
+void dispatch_track_keys(struct command_context *context) {
+    if (watch_table_in_use(context->server->watch_table) || key_waits_in_use(context->server->key_waits) ||
+        key_events_wanted(context->server))
+        session_track_keys(context->session);
+}
+
 // CLIENT PAUSE begins while nobody is inside, so whoever it does not hold in here is over before it is
 // answered. Who passed the check before it began finds it here.
 bool dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
@@ -248,9 +255,7 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
         dispatch_reply_elsewhere(context->client, elsewhere);
         return false;
     }
-    if (watch_table_in_use(context->server->watch_table) || key_waits_in_use(context->server->key_waits) ||
-        key_events_wanted(context->server))
-        session_track_keys(context->session);
+    dispatch_track_keys(context);
     return true;
 }
 
@@ -283,7 +288,9 @@ static void run_write(struct command_context *context) {
     struct key_list keys = {.keys = on_stack, .capacity = KEYS_ON_STACK};
     bool is_exclusive = (context->command->flags & COMMAND_EXCLUSIVE) != 0;
     dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
-    if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive))
+    if (gather_takes(context->client, context->command, context->arguments, context->count))
+        gather_run(context, &keys);
+    else if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive))
         run_inside(context);
     if (is_exclusive)
         dispatch_note_changed_node(context->server);
@@ -315,6 +322,11 @@ static void count_error(struct client *client) {
     error_stats_count(client->server->error_stats, client->reply.last_error_code);
 }
 
+void dispatch_count_failed(struct client *client, const struct command *command) {
+    counter_add(&worker_stats(client->worker)->by_command[command->index].failed, 1);
+    count_error(client);
+}
+
 static void note_slow(struct command_context *context, uint64_t microseconds) {
     struct server *server = context->server;
     struct client *client = context->client;
@@ -339,10 +351,8 @@ void dispatch_account(struct command_context *context, uint64_t started_us, bool
     counter_add(&own->calls, 1);
     counter_add(&own->microseconds, microseconds);
     latency_histograms_add(stats->histograms, context->command->index, microseconds);
-    if (failed) {
-        counter_add(&own->failed, 1);
-        count_error(context->client);
-    }
+    if (failed)
+        dispatch_count_failed(context->client, context->command);
     note_slow(context, microseconds);
 }
 
@@ -471,31 +481,34 @@ static void account_ended_wait(struct client *client, uint64_t errors) {
     counter_add(&stats->by_command[command->index].calls, 1);
     if (client->reply.errors == errors)
         return;
-    counter_add(&stats->by_command[command->index].failed, 1);
-    count_error(client);
+    dispatch_count_failed(client, command);
 }
 
-static enum dispatch_result dispatch_anew(struct client *client, const struct bytes *arguments,
-                                          size_t count) {
-    const struct command *command = admit(client, arguments, count);
+static enum dispatch_result dispatch_anew(struct client *client, const struct command *named,
+                                          const struct bytes *arguments, size_t count) {
+    const struct command *command = admit(client, named, arguments, count);
     if (command != NULL && is_held_by_pause(client, command))
         return DISPATCH_WAIT;
     if (command != NULL)
         return run_admitted(client, command, arguments, count);
     count_error(client);
+    gather_note_refused(client->worker, named);
     if (in_multi(client))
         client->transaction->broken = true;
     return DISPATCH_DONE;
 }
 
 enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count) {
+    const struct command *command = command_table_resolve(client->server->commands, arguments, count);
+    if (!gather_takes(client, command, arguments, count))
+        gather_end(client->worker);
     struct output_mark mark = output_mark(&client->reply.output);
     uint64_t errors = client->reply.errors;
     enum dispatch_result result = DISPATCH_DONE;
     if (client->blocked != NULL && blocking_has_ended(client))
         account_ended_wait(client, errors);
     else
-        result = dispatch_anew(client, arguments, count);
+        result = dispatch_anew(client, command, arguments, count);
     if (result == DISPATCH_DONE)
         finish(client, mark);
     else if (result == DISPATCH_WAIT && client->blocked != NULL)

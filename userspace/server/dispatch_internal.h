@@ -39,6 +39,12 @@ bool dispatch_begin_write(struct command_context *context, const struct bytes *k
 // `before` is replaced by one error; false then.
 bool dispatch_commit(struct command_context *context, struct output_mark before);
 
+// Remembers what the command stages, if somebody wants to know of changed keys. With the keys locked.
+void dispatch_track_keys(struct command_context *context);
+
+// Counts an error that is the last reply to this command of the client's.
+void dispatch_count_failed(struct client *client, const struct command *command);
+
 // Statistics, slow log and latency of one command that has run.
 void dispatch_account(struct command_context *context, uint64_t started_us, bool failed);
 // Shows the command to those who MONITOR.

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/connection.h"
+#include "server/gather.h"
 #include "server/hash_map.h"
 #include "server/latency_histogram.h"
 #include "server/server.h"
@@ -52,6 +53,7 @@ struct worker {
     struct monitor_queue monitor_queue;
     struct subscribers *subscribers;
     struct store_session *session;
+    struct gather gather;
     struct worker_stats stats;
     char *scratch;
     struct client *clients;
@@ -456,6 +458,10 @@ struct store_session *worker_session(struct worker *worker) {
 
 struct worker_stats *worker_stats(struct worker *worker) {
     return &worker->stats;
+}
+
+struct gather *worker_gather(struct worker *worker) {
+    return &worker->gather;
 }
 
 struct monitor_queue *worker_monitor_queue(struct worker *worker) {

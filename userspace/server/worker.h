@@ -57,6 +57,7 @@ void worker_resume_later(struct worker *worker, const struct client *client);
 // closed.
 void worker_each_client(struct worker *worker, void (*function)(struct client *client, void *argument),
                         void *argument);
+struct gather *worker_gather(struct worker *worker);
 struct monitor_queue *worker_monitor_queue(struct worker *worker); // thread-safe
 // When the current round began, by clock_duration_us(): good enough for what needs no exact time.
 uint64_t worker_round_time_us(const struct worker *worker);

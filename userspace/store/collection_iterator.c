@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Walking the sub-keys of one collection. Uses: base, store/session.
+#include "base/assert.h"
 #include "base/memory.h"
 #include "store/collection.h"
 #include "store/entry_draws.h"
@@ -40,6 +41,7 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
                                                      enum column_family family) {
     struct store_session *session = collection->session;
     struct store *store = session->store;
+    always_assert(!session->gathers, "commands that iterate are not gathered");
     struct collection_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->size = collection->metadata.size;

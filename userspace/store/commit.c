@@ -29,6 +29,8 @@ static char *write_staged(struct store_session *session) {
     char *reason = history_begin_if_due(store);
     if (reason != NULL)
         return reason;
+    if (session->gathers)
+        gathered_write(session->gathered, store->families, session->batch);
     read_cache_change_begin(store->read_cache, &session->changes);
     if (session->in_transaction)
         rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);

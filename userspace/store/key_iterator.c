@@ -23,6 +23,7 @@ struct key_iterator {
 
 struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t now) {
     struct store *store = session->store;
+    always_assert(!session->gathers, "commands that iterate are not gathered");
     struct key_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->now = now;

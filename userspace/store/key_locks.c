@@ -53,13 +53,17 @@ static void sort_stripes(struct key_lock_set *set) {
     set->count = kept;
 }
 
+static void reserve(struct key_lock_set *set, size_t count) {
+    if (count <= set->capacity)
+        return;
+    set->stripes = memory_reallocate(set->stripes, count * sizeof *set->stripes);
+    set->capacity = count;
+}
+
 void key_locks_take(struct key_locks *locks, struct key_lock_set *set, const struct bytes *keys,
                     size_t count) {
     always_assert(set->count == 0, "a set of key locks is released before it is taken again");
-    if (count > set->capacity) {
-        set->stripes = memory_reallocate(set->stripes, count * sizeof *set->stripes);
-        set->capacity = count;
-    }
+    reserve(set, count);
     for (size_t i = 0; i < count; i++)
         set->stripes[i] = stripe_of(locks, keys[i]);
     set->count = count;
@@ -71,11 +75,40 @@ void key_locks_take(struct key_locks *locks, struct key_lock_set *set, const str
         always_assert(patient_lock_take(&locks->stripes[set->stripes[i]]), "a key can be locked");
 }
 
-void key_locks_release(struct key_locks *locks, struct key_lock_set *set) {
-    for (size_t i = set->count; i > 0; i--)
-        always_assert(pthread_mutex_unlock(&locks->stripes[set->stripes[i - 1]]) == 0,
+static bool has_stripe(const struct key_lock_set *set, uint32_t stripe) {
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->stripes[i] == stripe)
+            return true;
+    }
+    return false;
+}
+
+// Releases the newest until so many are left.
+static void release_to(struct key_locks *locks, struct key_lock_set *set, size_t count) {
+    while (set->count > count)
+        always_assert(pthread_mutex_unlock(&locks->stripes[set->stripes[--set->count]]) == 0,
                       "a locked key can be unlocked");
-    set->count = 0;
+}
+
+bool key_locks_add(struct key_locks *locks, struct key_lock_set *set, const struct bytes *keys,
+                   size_t count) {
+    size_t before = set->count;
+    reserve(set, before + count);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t stripe = stripe_of(locks, keys[i]);
+        if (has_stripe(set, stripe))
+            continue;
+        if (pthread_mutex_trylock(&locks->stripes[stripe]) != 0) {
+            release_to(locks, set, before);
+            return false;
+        }
+        set->stripes[set->count++] = stripe;
+    }
+    return true;
+}
+
+void key_locks_release(struct key_locks *locks, struct key_lock_set *set) {
+    release_to(locks, set, 0);
 }
 
 void key_lock_set_release_memory(struct key_lock_set *set) {

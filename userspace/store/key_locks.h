@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct key_locks;
@@ -16,7 +17,7 @@ void key_locks_close(struct key_locks *locks); // nobody may hold one
 
 // A set of stripes taken together; reusable, owned by one thread. Zero-initialised is empty.
 struct key_lock_set {
-    uint32_t *stripes; // sorted, without doubles
+    uint32_t *stripes; // without doubles
     size_t count;
     size_t capacity;
 };
@@ -25,6 +26,9 @@ struct key_lock_set {
 // ring. `set` must be empty. Blocks.
 void key_locks_take(struct key_locks *locks, struct key_lock_set *set, const struct bytes *keys,
                     size_t count);
+// Adds the stripes of more keys to a set that has been taken, if nobody else holds one of them. False: the
+// set is as it was. Never waits, so that it cannot be part of a ring.
+bool key_locks_add(struct key_locks *locks, struct key_lock_set *set, const struct bytes *keys, size_t count);
 // Releases them all and empties the set, keeping its memory.
 void key_locks_release(struct key_locks *locks, struct key_lock_set *set);
 void key_lock_set_release_memory(struct key_lock_set *set);

@@ -23,6 +23,7 @@ struct store_session *session_open(struct store *store, size_t index) {
     session->index = index;
     session->counters = &store->counters[index];
     session->batch = rocksdb_writebatch_create();
+    session->gathered = gathered_open();
     session->staged_most = STAGED_BYTES_MAX;
     session->read = rocksdb_readoptions_create();
     session->read_snapshot = rocksdb_readoptions_create();
@@ -34,6 +35,7 @@ void session_close(struct store_session *session) {
         return;
     always_assert(session->state == SESSION_IDLE, "a session is closed between commands");
     rocksdb_writebatch_destroy(session->batch);
+    gathered_close(session->gathered);
     if (session->indexed != NULL)
         rocksdb_writebatch_wi_destroy(session->indexed);
     rocksdb_readoptions_destroy(session->read);
@@ -119,6 +121,7 @@ static void forget_staged(struct store_session *session) {
         clear_indexed_batch(session);
     else if (session->staged != 0 || session->name.is_put)
         clear_batch(session);
+    gathered_clear(session->gathered);
     session->staged = 0;
     session->staged_bytes = 0;
     session->is_overfull = false;
@@ -146,6 +149,7 @@ void session_write_end(struct store_session *session) {
     always_assert(session->state != SESSION_IDLE, "what ends was begun");
     forget_staged(session);
     session->in_transaction = false;
+    session->gathers = false;
     if (session->state == SESSION_WRITING_EXCLUSIVE) {
         role_guard_release(session->store->guard);
     } else {
@@ -164,6 +168,26 @@ void session_transaction_begin(struct store_session *session) {
     session->in_transaction = true;
 }
 
+// --- Gathering ---
+
+void session_gather_begin(struct store_session *session) {
+    always_assert(session->state == SESSION_WRITING && !session->in_transaction && session->staged == 0,
+                  "commands are gathered from the first one on");
+    session->gathers = true;
+}
+
+bool session_gather_more(struct store_session *session, const struct bytes *keys, size_t count) {
+    always_assert(session->gathers, "more is gathered where something is");
+    return key_locks_add(session->store->locks, &session->locked, keys, count);
+}
+
+bool session_gather_is_full(const struct store_session *session) {
+    enum { CHANGES_MAX = 512, BYTES_MAX = 128 << 10 };
+    return gathered_count(session->gathered) >= CHANGES_MAX || session->staged_bytes >= BYTES_MAX;
+}
+
+// --- Savepoints and what else there is to know of what is staged ---
+
 bool session_is_overfull(const struct store_session *session) {
     return session->is_overfull;
 }
@@ -173,20 +197,29 @@ bool session_has_staged(const struct store_session *session) {
 }
 
 void session_savepoint(struct store_session *session) {
-    always_assert(session->in_transaction, "savepoints are for transactions");
-    rocksdb_writebatch_wi_set_save_point(session->indexed);
+    always_assert(session->in_transaction || session->gathers,
+                  "savepoints are for several commands that are committed together");
+    if (session->in_transaction)
+        rocksdb_writebatch_wi_set_save_point(session->indexed);
+    session->gathered_at_savepoint = gathered_count(session->gathered);
     session->staged_at_savepoint = session->staged;
     session->name_at_savepoint = session->name;
     session->tracked_at_savepoint = session->tracked.length;
     session->last_tracked_at_savepoint = session->last_tracked;
 }
 
-void session_rollback_to_savepoint(struct store_session *session) {
-    if (session->staged == session->staged_at_savepoint)
-        return;
+static void roll_back_transaction(struct store_session *session) {
     char *reason = NULL;
     rocksdb_writebatch_wi_rollback_to_save_point(session->indexed, &reason);
     always_assert(reason == NULL, "a savepoint that was set can be returned to");
+}
+
+void session_rollback_to_savepoint(struct store_session *session) {
+    if (session->staged == session->staged_at_savepoint)
+        return;
+    if (session->in_transaction)
+        roll_back_transaction(session);
+    gathered_drop_behind(session->gathered, session->gathered_at_savepoint);
     session->name = session->name_at_savepoint;
     session->staged = session->staged_at_savepoint;
     session->tracked.length = session->tracked_at_savepoint;

@@ -12,7 +12,8 @@
 //   store_settle()              the one way for replies to leave: WAL flushed, check again
 //
 // EXEC differs in that its commands' changes go into one indexed batch through which they also read
-// (session_transaction_begin), and are committed together. Not thread-safe: one thread a session.
+// (session_transaction_begin), and are committed together. So are small commands that a client sends without
+// waiting for replies (session_gather_begin). Not thread-safe: one thread a session.
 // May use: base, store/encoding, store/store.
 #ifndef KVFENCE_STORE_SESSION_H
 #define KVFENCE_STORE_SESSION_H
@@ -52,6 +53,15 @@ void session_write_end(struct store_session *session);
 // From here to session_write_end() reads see what is staged. Call after session_write_begin*().
 void session_transaction_begin(struct store_session *session);
 
+// The same for commands that read single entries only (no iterators) and stage little: faster, and the locks
+// of further commands' keys can be added. Call after session_write_begin(), with nothing staged.
+void session_gather_begin(struct store_session *session);
+// Locks the keys of one more command. False if somebody else holds one of them: nothing is locked then, and
+// waiting for it with other keys locked could last for ever.
+bool session_gather_more(struct store_session *session, const struct bytes *keys, size_t count);
+// True when it is time to commit: finding what is staged, and others who want the keys, would wait too long.
+bool session_gather_is_full(const struct store_session *session);
+
 // True if more was staged than a session holds: the excess is dropped, and store_commit() will fail.
 bool session_is_overfull(const struct store_session *session);
 bool session_has_staged(const struct store_session *session);
@@ -64,8 +74,8 @@ void session_each_committed_key(struct store_session *session,
 // beginning; one is told more than once if others were staged between. To session_write_end().
 void session_each_staged_key(struct store_session *session,
                              void (*each)(void *context, struct bytes key, bool all), void *context);
-// In a transaction: marks where the batch is, and drops what was staged since: a command in EXEC that failed
-// half way.
+// In a transaction, and while gathering: marks what is staged, and drops what was staged since: a command
+// among several that failed half way.
 void session_savepoint(struct store_session *session);
 void session_rollback_to_savepoint(struct store_session *session);
 

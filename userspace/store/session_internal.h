@@ -5,6 +5,7 @@
 #define KVFENCE_STORE_SESSION_INTERNAL_H
 
 #include "base/buffer.h"
+#include "store/gathered.h"
 #include "store/session.h"
 #include "store/store_internal.h"
 
@@ -28,6 +29,9 @@ struct store_session {
     rocksdb_writebatch_t *batch;
     rocksdb_writebatch_wi_t *indexed; // made by the first transaction
     bool in_transaction;
+    struct gathered *gathered; // what is staged while `gathers`, until the commit
+    bool gathers;
+    size_t gathered_at_savepoint;
     struct batch_name name; // of what was staged last
     size_t staged;
     size_t staged_bytes; // keys and values that are staged, with what RocksDB adds to them

@@ -31,15 +31,34 @@ static void note_read(struct store_session *session) {
     session->reads++;
 }
 
-// Reads the entry of session->key through the transaction's batch, if there is one.
+// False: commands before this one have not changed the entry of session->key.
+static bool read_gathered(const struct store_session *session, enum column_family family,
+                          struct store_value *out, enum store_status *status) {
+    struct bytes value = {0};
+    enum gathered_answer answer =
+        gathered_find(session->gathered, family, buffer_bytes(&session->key), &value);
+    if (answer == GATHERED_UNCHANGED)
+        return false;
+    *status = answer == GATHERED_PUT ? STORE_OK : STORE_NOT_FOUND;
+    if (answer == GATHERED_PUT) {
+        out->pin = memory_copy(value.data, value.length);
+        out->raw = (struct bytes){out->pin, value.length};
+    }
+    return true;
+}
+
+// Reads the entry of session->key through what is staged, where that is to be seen.
 static enum store_status read_entry(struct store_session *session, enum column_family family,
                                     struct store_value *out) {
     struct store *store = session->store;
     const rocksdb_readoptions_t *options = session_read_options(session);
     struct bytes key = buffer_bytes(&session->key);
+    enum store_status status = STORE_OK;
     char *reason = NULL;
     note_read(session);
     *out = (struct store_value){0};
+    if (session->gathers && read_gathered(session, family, out, &status))
+        return status;
     if (session->in_transaction) {
         size_t length = 0;
         char *data = rocksdb_writebatch_wi_get_from_batch_and_db_cf(session->indexed, store->database,
@@ -78,9 +97,21 @@ static void set_payload(struct store_value *value) {
                                     value->raw.length - value->metadata.header_length};
 }
 
-// In a transaction and in a snapshot the newest entry may not be the one that is wanted.
-static struct read_cache *cache_for(const struct store_session *session) {
-    return session->in_transaction || session->snapshot != NULL ? NULL : session->store->read_cache;
+static bool is_gathered(struct store_session *session, struct bytes key) {
+    struct bytes value;
+    buffer_clear(&session->key);
+    encode_metadata_key(&session->key, &session->store->layout, key);
+    return gathered_find(session->gathered, FAMILY_METADATA, buffer_bytes(&session->key), &value) !=
+           GATHERED_UNCHANGED;
+}
+
+// In a transaction and in a snapshot the newest entry may not be the one that is wanted, nor is it where
+// commands before this one have staged another.
+static struct read_cache *cache_for(struct store_session *session, struct bytes key) {
+    if (session->in_transaction || session->snapshot != NULL ||
+        (session->gathers && is_gathered(session, key)))
+        return NULL;
+    return session->store->read_cache;
 }
 
 // A dead key is not found here: RocksDB knows whether there is still anything of it.
@@ -88,11 +119,12 @@ static bool read_cached(struct store_session *session, struct bytes key, wall_ms
                         struct read_ticket *ticket, struct store_value *out) {
     char entry[READ_CACHE_ENTRY_MAX];
     struct metadata metadata;
-    size_t length = read_cache_find(cache_for(session), key, entry, ticket);
+    struct read_cache *cache = cache_for(session, key);
+    size_t length = read_cache_find(cache, key, entry, ticket);
     if (length == 0 || !decode_metadata((struct bytes){entry, length}, &metadata))
         return false;
     if (metadata_is_dead(&metadata, now)) {
-        read_cache_drop(cache_for(session), ticket);
+        read_cache_drop(cache, ticket);
         return false;
     }
     note_read(session);
@@ -107,7 +139,7 @@ static bool read_cached(struct store_session *session, struct bytes key, wall_ms
 static void keep_cached(struct store_session *session, struct bytes key, const struct read_ticket *ticket,
                         const struct store_value *value) {
     if (session->state == SESSION_IDLE)
-        read_cache_keep(cache_for(session), ticket, key, value->raw);
+        read_cache_keep(cache_for(session, key), ticket, key, value->raw);
 }
 
 // Reads and decodes; a dead key is not found.

@@ -33,6 +33,8 @@ void stage_name(struct store_session *session, enum value_type type, enum log_co
     }
     if (session->in_transaction)
         rocksdb_writebatch_wi_put_log_data(session->indexed, text->data, text->length);
+    else if (session->gathers)
+        gathered_log_data(session->gathered, buffer_bytes(text));
     else
         rocksdb_writebatch_put_log_data(session->batch, text->data, text->length);
 }
@@ -109,6 +111,10 @@ static void put_parts(struct store_session *session, enum column_family family, 
     if (!has_room_for(session, session->key.length, value_length))
         return;
     session_note_change(session, family, buffer_bytes(&session->key));
+    if (session->gathers) {
+        gathered_put(session->gathered, family, buffer_bytes(&session->key), parts, count);
+        return;
+    }
     const char *key = session->key.data;
     const size_t key_length = session->key.length;
     rocksdb_column_family_handle_t *handle = session->store->families[family];
@@ -163,6 +169,8 @@ static void delete_encoded(struct store_session *session, enum column_family fam
     session_note_change(session, family, raw);
     if (session->in_transaction)
         rocksdb_writebatch_wi_delete_cf(session->indexed, handle, raw.data, raw.length);
+    else if (session->gathers)
+        gathered_delete(session->gathered, family, raw);
     else
         rocksdb_writebatch_delete_cf(session->batch, handle, raw.data, raw.length);
 }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small writes that a client sends without waiting for replies are run one by one and written together: one
+// batch, one log record and one look at the lease for all of them. Nobody sees one of them before the commit,
+// and their replies leave at the end of the round as ever, so to everybody it is as if they had been quick.
+// If the commit fails, all of them reply with its error.
+//
+// What is gathered holds its keys' locks and the role guard. So it lasts no longer than the run of one
+// client's input: whoever reads that calls gather_end(). Other commands than those that are marked
+// COMMAND_GATHERED end it before they begin. Not thread-safe: one a worker. May use: base, store/session,
+// server.
+#ifndef KVFENCE_SERVER_GATHER_H
+#define KVFENCE_SERVER_GATHER_H
+
+#include "server/command.h"
+#include "server/output.h"
+
+// At the most so many commands: those who wait for a key wait for all of them.
+enum { GATHER_COMMANDS_MAX = 64 };
+
+struct gather {
+    struct client *client;     // NULL: nothing is gathered
+    struct output_mark before; // where the reply of the first command begins
+    size_t count;
+    const struct command *commands[GATHER_COMMANDS_MAX];
+};
+
+// True if something is gathered.
+bool gather_is_open(struct worker *worker);
+
+// True if the client's command can be run by gather_run(). If not, call gather_end() before anything is
+// replied to it.
+bool gather_takes(const struct client *client, const struct command *command, const struct bytes *arguments,
+                  size_t count);
+
+// Runs the command, one that has passed all checks, together with those before it. What is gathered is
+// committed here if it is enough or if nothing follows.
+struct key_list;
+void gather_run(struct command_context *context, const struct key_list *keys);
+
+// The command that gather_takes() took has not passed the checks: the error is replied, and is one more reply
+// behind those that are not certain yet.
+void gather_note_refused(struct worker *worker, const struct command *command);
+
+// Commits what is gathered, if anything is, and unlocks.
+void gather_end(struct worker *worker);
+
+#endif
