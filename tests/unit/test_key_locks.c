@@ -116,6 +116,76 @@ static void stripes_are_ascending_without_doubles(void **state) {
     key_locks_close(locks);
 }
 
+static uint32_t stripe(struct key_locks *locks, struct bytes key) {
+    struct key_lock_set set = {0};
+    key_locks_take(locks, &set, &key, 1);
+    uint32_t result = set.stripes[0];
+    key_locks_release(locks, &set);
+    key_lock_set_release_memory(&set);
+    return result;
+}
+
+static struct key_locks *open_again(struct key_locks *locks) {
+    key_locks_close(locks);
+    return key_locks_open();
+}
+
+struct attempt {
+    struct key_locks *locks;
+    struct bytes keys[2];
+    size_t count;
+    bool added;
+};
+
+// On a thread of its own, as a thread's own locks are no obstacle to it.
+static void *add_to_a_set(void *argument) {
+    struct attempt *attempt = argument;
+    struct key_lock_set set = {0};
+    key_locks_take(attempt->locks, &set, attempt->keys, 1);
+    attempt->added = key_locks_add(attempt->locks, &set, attempt->keys + 1, attempt->count - 1);
+    assert_int_equal(set.count, attempt->added ? attempt->count : 1);
+    key_locks_release(attempt->locks, &set);
+    key_lock_set_release_memory(&set);
+    return NULL;
+}
+
+static bool can_be_added(struct key_locks *locks, struct bytes first, struct bytes second) {
+    struct attempt attempt = {.locks = locks, .keys = {first, second}, .count = 2};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, add_to_a_set, &attempt), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return attempt.added;
+}
+
+static void more_keys_are_added_to_a_set_unless_somebody_holds_one_of_them(void **state) {
+    (void)state;
+    struct key_locks *locks = key_locks_open();
+    struct key_lock_set taken = {0};
+    struct bytes first = BYTES_LITERAL("first");
+    struct bytes held = BYTES_LITERAL("held");
+    while (stripe(locks, first) == stripe(locks, held)) // by chance: hash anew
+        locks = open_again(locks);
+    key_locks_take(locks, &taken, &held, 1);
+    assert_false(can_be_added(locks, first, held));
+    key_locks_release(locks, &taken);
+    assert_true(can_be_added(locks, first, held)); // also: the attempt that failed has left nothing locked
+    key_lock_set_release_memory(&taken);
+    key_locks_close(locks);
+}
+
+static void a_key_that_is_held_is_added_for_nothing(void **state) {
+    (void)state;
+    struct key_locks *locks = key_locks_open();
+    struct key_lock_set set = {0};
+    struct bytes same[2] = {BYTES_LITERAL("k"), BYTES_LITERAL("k")};
+    key_locks_take(locks, &set, same, 1);
+    assert_true(key_locks_add(locks, &set, same, 2));
+    assert_int_equal(set.count, 1);
+    key_locks_release(locks, &set);
+    key_lock_set_release_memory(&set);
+    key_locks_close(locks);
+}
+
 static void no_keys_lock_nothing(void **state) {
     (void)state;
     struct key_locks *locks = key_locks_open();
@@ -125,15 +195,6 @@ static void no_keys_lock_nothing(void **state) {
     key_locks_release(locks, &set);
     key_lock_set_release_memory(&set);
     key_locks_close(locks);
-}
-
-static uint32_t stripe(struct key_locks *locks, struct bytes key) {
-    struct key_lock_set set = {0};
-    key_locks_take(locks, &set, &key, 1);
-    uint32_t result = set.stripes[0];
-    key_locks_release(locks, &set);
-    key_lock_set_release_memory(&set);
-    return result;
 }
 
 static void which_keys_share_a_stripe_differs_from_start_to_start(void **state) {
@@ -163,6 +224,8 @@ int main(void) {
         cmocka_unit_test(no_update_under_locks_is_lost_and_nobody_waits_forever),
         cmocka_unit_test(a_key_named_twice_is_locked_once),
         cmocka_unit_test(stripes_are_ascending_without_doubles),
+        cmocka_unit_test(more_keys_are_added_to_a_set_unless_somebody_holds_one_of_them),
+        cmocka_unit_test(a_key_that_is_held_is_added_for_nothing),
         cmocka_unit_test(no_keys_lock_nothing),
         cmocka_unit_test(which_keys_share_a_stripe_differs_from_start_to_start),
     };

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pipelined small writes, which are written together: what their clients, other clients and those who only
+// watch see of it is as if each had been written by itself, and when they cannot be written, each is refused.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "harness.h"
+#include "inner_server.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Answers for the check function, and counts the questions; asked by the server's workers.
+struct gates {
+    _Atomic(const char *) at_commit;
+    atomic_int commits;
+};
+
+struct gathering {
+    struct inner_server inner;
+    struct gates gates;
+    redisContext *client;
+};
+
+static const char *ask(void *context, enum store_gate gate) {
+    struct gates *gates = context;
+    if (gate != STORE_GATE_COMMIT)
+        return NULL;
+    atomic_fetch_add(&gates->commits, 1);
+    return atomic_load(&gates->at_commit);
+}
+
+static int start(void **state) {
+    struct gathering *gathering = calloc(1, sizeof(*gathering));
+    assert_non_null(gathering);
+    inner_server_open(&gathering->inner, 3, ask, &gathering->gates);
+    gathering->client = server_connect(&gathering->inner.address);
+    *state = gathering;
+    return 0;
+}
+
+static int stop(void **state) {
+    struct gathering *gathering = *state;
+    redisFree(gathering->client);
+    inner_server_discard(&gathering->inner);
+    free(gathering);
+    return 0;
+}
+
+#define REFUSAL "READONLY master lease expired"
+
+// Sends all of them at once.
+static void send_together(redisContext *client, const char *const *commands, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(redisAppendCommand(client, commands[i]), REDIS_OK);
+    int done = 0;
+    while (done == 0)
+        assert_int_equal(redisBufferWrite(client, &done), REDIS_OK);
+}
+#define SEND_TOGETHER(client, commands)                                                                      \
+    send_together((client), (commands), sizeof(commands) / sizeof((commands)[0]))
+
+static void expect_next_integer(redisContext *client, long long wanted) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+    assert_int_equal(reply->integer, wanted);
+    freeReplyObject(reply);
+}
+
+static void expect_next_type(redisContext *client, int wanted) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->type, wanted);
+    freeReplyObject(reply);
+}
+
+// --- One client ---
+
+static void commands_sent_together_are_one_commit_and_see_each_other(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {
+        "SET number 5",   "INCR number",        "HSET hash a 1 b 2",    "HSET hash b 3 c 4",
+        "HDEL hash a b",  "SADD set x y x",     "ZADD zset 1 a 2 b",    "ZADD zset GT CH 3 a 1 b",
+        "RPUSH list one", "LPUSH list two one", "DEL number list gone", "SETNX number 9"};
+    static const long long replies[] = {6, 2, 1, 2, 2, 2, 1, 1, 3, 2, 1};
+    int before = atomic_load(&gathering->gates.commits);
+    SEND_TOGETHER(gathering->client, commands);
+    expect_next_text(gathering->client, "OK");
+    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+        expect_next_integer(gathering->client, replies[i]);
+    assert_int_equal(atomic_load(&gathering->gates.commits), before + 1);
+    expect_text(gathering->client, "9", "GET number");
+    expect_integer(gathering->client, 1, "HLEN hash");
+    expect_text(gathering->client, "4", "HGET hash c");
+    expect_integer(gathering->client, 2, "SCARD set");
+    expect_text(gathering->client, "3", "ZSCORE zset a");
+    expect_integer(gathering->client, 1, "ZRANK zset a");
+    expect_integer(gathering->client, 0, "EXISTS list");
+}
+
+static void a_command_that_fails_leaves_its_neighbours_done(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET text abc",     "HSET text f v", "SET too few arguments here",
+                                           "INCR text",        "SET",           "SADD set a",
+                                           "ZADD zset nan 1 x"};
+    SEND_TOGETHER(gathering->client, commands);
+    expect_next_text(gathering->client, "OK");
+    for (int i = 0; i < 4; i++)
+        expect_next_type(gathering->client, REDIS_REPLY_ERROR);
+    expect_next_integer(gathering->client, 1);
+    expect_next_type(gathering->client, REDIS_REPLY_ERROR);
+    expect_text(gathering->client, "abc", "GET text");
+    expect_integer(gathering->client, 2, "EXISTS text set zset");
+    expect_integer(gathering->client, 1, "SCARD set");
+}
+
+static void what_is_read_in_between_is_what_was_written_before(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET a 1", "GET a",  "SET a 2", "INCR a", "GET a",  "MULTI",
+                                           "INCR a",  "INCR a", "EXEC",    "INCR a", "KEYS *", "INCR a"};
+    SEND_TOGETHER(gathering->client, commands);
+    expect_next_text(gathering->client, "OK");
+    expect_next_text(gathering->client, "1");
+    expect_next_text(gathering->client, "OK");
+    expect_next_integer(gathering->client, 3);
+    expect_next_text(gathering->client, "3");
+    expect_next_text(gathering->client, "OK");
+    expect_next_text(gathering->client, "QUEUED");
+    expect_next_text(gathering->client, "QUEUED");
+    expect_next_type(gathering->client, REDIS_REPLY_ARRAY);
+    expect_next_integer(gathering->client, 6);
+    expect_next_type(gathering->client, REDIS_REPLY_ARRAY);
+    expect_next_integer(gathering->client, 7);
+}
+
+static void all_that_cannot_be_written_are_refused_and_nothing_is_changed(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"INCR number", "HSET hash f v", "SET", "SADD set a",
+                                           "GET number",  "LPUSH list a",  "PING"};
+    long long errors = server_info_number(gathering->client, "stats", "total_error_replies");
+    atomic_store(&gathering->gates.at_commit, REFUSAL);
+    SEND_TOGETHER(gathering->client, commands);
+    for (int i = 0; i < 4; i++)
+        expect_next_text(gathering->client, REFUSAL);
+    expect_next_type(gathering->client, REDIS_REPLY_NIL);
+    expect_next_text(gathering->client, REFUSAL);
+    expect_next_text(gathering->client, "PONG");
+    expect_integer(gathering->client, 0, "DBSIZE");
+    expect_integer(gathering->client, 0, "EXISTS number hash set list");
+    assert_true(server_info_number(gathering->client, "stats", "total_error_replies") >= errors + 5);
+    atomic_store(&gathering->gates.at_commit, NULL);
+    expect_integer(gathering->client, 1, "INCR number");
+}
+
+static void replies_that_nobody_wants_do_not_come(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {
+        "INCR a", "INCR a", "CLIENT REPLY SKIP", "INCR a", "INCR a", "CLIENT REPLY OFF",
+        "INCR a", "INCR a", "CLIENT REPLY ON",   "INCR a"};
+    SEND_TOGETHER(gathering->client, commands);
+    expect_next_integer(gathering->client, 1);
+    expect_next_integer(gathering->client, 2);
+    expect_next_integer(gathering->client, 4);
+    expect_next_text(gathering->client, "OK");
+    expect_next_integer(gathering->client, 7);
+}
+
+static void more_than_is_written_at_once_is_written_in_parts(void **state) {
+    struct gathering *gathering = *state;
+    enum { COUNT = 1000 };
+    int before = atomic_load(&gathering->gates.commits);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(redisAppendCommand(gathering->client, "HSET hash %d %d", i % 300, i), REDIS_OK);
+    for (int i = 0; i < COUNT; i++)
+        expect_next_integer(gathering->client, i < 300);
+    int commits = atomic_load(&gathering->gates.commits) - before;
+    assert_in_range(commits, COUNT / 64, COUNT / 8);
+    expect_integer(gathering->client, 300, "HLEN hash");
+    expect_text(gathering->client, "901", "HGET hash 1");
+}
+
+static void the_last_words_of_a_client_that_leaves_are_done(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET a 1", "SET b 2", "QUIT", "SET c 3"};
+    redisContext *leaving = server_connect(&gathering->inner.address);
+    SEND_TOGETHER(leaving, commands);
+    for (int i = 0; i < 3; i++)
+        expect_next_text(leaving, "OK");
+    redisFree(leaving);
+    expect_integer(gathering->client, 2, "EXISTS a b c");
+}
+
+// --- Those who watch ---
+
+static void monitors_see_each_command(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET a 1", "HSET b f v", "GET a"};
+    static const char *const shown[] = {"\"SET\" \"a\" \"1\"", "\"HSET\" \"b\" \"f\" \"v\"", "\"GET\" \"a\""};
+    redisContext *monitor = server_connect(&gathering->inner.address);
+    expect_text(monitor, "OK", "MONITOR");
+    SEND_TOGETHER(gathering->client, commands);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        redisReply *reply = NULL;
+        assert_int_equal(redisGetReply(monitor, (void **)&reply), REDIS_OK);
+        assert_non_null(strstr(reply->str, shown[i]));
+        freeReplyObject(reply);
+    }
+    redisFree(monitor);
+}
+
+static void expect_event(redisContext *subscriber, const char *channel, const char *key) {
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(subscriber, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->elements, 4);
+    assert_string_equal(reply->element[2]->str, channel);
+    assert_string_equal(reply->element[3]->str, key);
+    freeReplyObject(reply);
+}
+
+static void events_are_told_of_each_command(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET a 1", "SET a 2", "HSET h f v", "DEL a h"};
+    redisContext *subscriber = server_connect(&gathering->inner.address);
+    expect_text(gathering->client, "OK", "CONFIG SET notify-keyspace-events KEA");
+    freeReplyObject(command(subscriber, "PSUBSCRIBE __keyevent@*"));
+    SEND_TOGETHER(gathering->client, commands);
+    expect_event(subscriber, "__keyevent@0__:set", "a");
+    expect_event(subscriber, "__keyevent@0__:set", "a");
+    expect_event(subscriber, "__keyevent@0__:hset", "h");
+    expect_event(subscriber, "__keyevent@0__:del", "a");
+    expect_event(subscriber, "__keyevent@0__:del", "h");
+    redisFree(subscriber);
+}
+
+static bool somebody_waits(void *context) {
+    return client_list_count(context, "cmd=blpop") == 1;
+}
+
+static void who_waits_for_a_key_gets_what_was_pushed_first(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"SET a 1", "RPUSH list one", "RPUSH list two", "INCR a"};
+    redisContext *waiting = server_connect(&gathering->inner.address);
+    send_command(waiting, "BLPOP list 0");
+    wait_until(somebody_waits, gathering->client, 10, "BLPOP waits");
+    SEND_TOGETHER(gathering->client, commands);
+    redisReply *reply = NULL;
+    assert_int_equal(redisGetReply(waiting, (void **)&reply), REDIS_OK);
+    assert_int_equal(reply->elements, 2);
+    assert_string_equal(reply->element[1]->str, "one");
+    freeReplyObject(reply);
+    redisFree(waiting);
+    expect_next_text(gathering->client, "OK");
+    for (int i = 1; i <= 2; i++)
+        expect_next_integer(gathering->client, i);
+    expect_next_integer(gathering->client, 2);
+    expect_integer(gathering->client, 1, "LLEN list");
+}
+
+static void who_watches_a_key_is_told(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"INCR other", "INCR watched", "INCR other"};
+    redisContext *watcher = server_connect(&gathering->inner.address);
+    expect_text(watcher, "OK", "WATCH watched");
+    SEND_TOGETHER(gathering->client, commands);
+    for (int i = 0; i < 3; i++)
+        expect_next_type(gathering->client, REDIS_REPLY_INTEGER);
+    expect_text(watcher, "OK", "MULTI");
+    expect_text(watcher, "QUEUED", "SET watched lost");
+    expect_null(watcher, "EXEC");
+    redisFree(watcher);
+}
+
+// --- Several at once ---
+
+enum { THREADS = 6, ROUNDS = 300, PIPELINE = 40, COUNTERS = 5 };
+
+// Threads do not use cmocka, which can only end the main thread's test: they count errors.
+struct load {
+    struct gathering *gathering;
+    atomic_size_t errors;
+    atomic_uint next_seed;
+    atomic_llong added[COUNTERS];
+};
+
+// Several pipelined commands name the same few keys in any order, some of them several keys at once.
+static void append_at_random(struct load *load, redisContext *client, unsigned *seed) {
+    unsigned counter = (unsigned)rand_r(seed) % COUNTERS;
+    unsigned other = (unsigned)rand_r(seed) % COUNTERS;
+    switch (rand_r(seed) % 4) {
+    case 0:
+        (void)redisAppendCommand(client, "DEL gone-%u gone-%u gone-%u", counter, other, counter);
+        break;
+    case 1:
+        (void)redisAppendCommand(client, "MSET noise-%u x noise-%u y", other, counter);
+        break;
+    default:
+        (void)redisAppendCommand(client, "INCR counter-%u", counter);
+        atomic_fetch_add(&load->added[counter], 1);
+    }
+}
+
+static void *count_in_pipelines(void *argument) {
+    struct load *load = argument;
+    unsigned seed = atomic_fetch_add(&load->next_seed, 1);
+    redisContext *client = server_connect(&load->gathering->inner.address);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < PIPELINE; i++)
+            append_at_random(load, client, &seed);
+        for (int i = 0; i < PIPELINE; i++) {
+            redisReply *reply = NULL;
+            bool is_right =
+                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
+            atomic_fetch_add(&load->errors, !is_right);
+            freeReplyObject(reply);
+        }
+    }
+    redisFree(client);
+    return NULL;
+}
+
+static void nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet(void **state) {
+    struct load load = {.gathering = *state};
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, count_in_pipelines, &load), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&load.errors), 0);
+    for (unsigned i = 0; i < COUNTERS; i++)
+        expect_integer(load.gathering->client, atomic_load(&load.added[i]), "INCRBY counter-%u 0", i);
+}
+
+// Each writes the same number to all keys of a pipeline's command, and no reader may find two.
+enum { PAIR_ROUNDS = 2000 };
+
+static void *write_pairs(void *argument) {
+    struct load *load = argument;
+    unsigned own = atomic_fetch_add(&load->next_seed, 1);
+    redisContext *client = server_connect(&load->gathering->inner.address);
+    for (int round = 0; round < PAIR_ROUNDS; round++) {
+        (void)redisAppendCommand(client, "INCR own-%u", own);
+        (void)redisAppendCommand(client, own % 2 == 0 ? "MSET a %u-%d b %u-%d" : "MSET b %u-%d a %u-%d", own,
+                                 round, own, round);
+        for (int i = 0; i < 2; i++) {
+            redisReply *reply = NULL;
+            bool is_right =
+                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
+            atomic_fetch_add(&load->errors, !is_right);
+            freeReplyObject(reply);
+        }
+    }
+    redisFree(client);
+    return NULL;
+}
+
+static void nobody_sees_half_of_a_command(void **state) {
+    enum { WRITERS = 3 };
+    struct load load = {.gathering = *state};
+    pthread_t threads[WRITERS];
+    expect_text(load.gathering->client, "OK", "MSET a 0 b 0");
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_pairs, &load), 0);
+    for (int i = 0; i < PAIR_ROUNDS; i++) {
+        redisReply *reply = command(load.gathering->client, "MGET a b");
+        assert_string_equal(reply->element[0]->str, reply->element[1]->str);
+        freeReplyObject(reply);
+    }
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&load.errors), 0);
+}
+
+// While commits are refused now and then, a client must be able to rely on each single reply.
+static void *refuse_now_and_then(void *argument) {
+    struct load *load = argument;
+    while (atomic_load(&load->next_seed) == 0) {
+        atomic_store(&load->gathering->gates.at_commit, REFUSAL);
+        for (int i = 0; i < 200; i++)
+            sched_yield();
+        atomic_store(&load->gathering->gates.at_commit, NULL);
+        for (int i = 0; i < 200; i++)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void a_reply_tells_what_has_come_of_its_command(void **state) {
+    struct load load = {.gathering = *state};
+    redisContext *client = load.gathering->client;
+    long long done = 0;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, refuse_now_and_then, &load), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < PIPELINE; i++)
+            assert_int_equal(redisAppendCommand(client, i % 8 == 7 ? "ECHO x" : "INCR counter"), REDIS_OK);
+        for (int i = 0; i < PIPELINE; i++) {
+            redisReply *reply = NULL;
+            assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+            if (reply->type == REDIS_REPLY_INTEGER)
+                assert_int_equal(reply->integer, ++done);
+            else
+                assert_string_equal(reply->str, i % 8 == 7 ? "x" : REFUSAL);
+            freeReplyObject(reply);
+        }
+    }
+    atomic_store(&load.next_seed, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    atomic_store(&load.gathering->gates.at_commit, NULL);
+    expect_integer(client, done, "INCRBY counter 0");
+}
+
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_SERVER(commands_sent_together_are_one_commit_and_see_each_other),
+        WITH_SERVER(a_command_that_fails_leaves_its_neighbours_done),
+        WITH_SERVER(what_is_read_in_between_is_what_was_written_before),
+        WITH_SERVER(all_that_cannot_be_written_are_refused_and_nothing_is_changed),
+        WITH_SERVER(replies_that_nobody_wants_do_not_come),
+        WITH_SERVER(more_than_is_written_at_once_is_written_in_parts),
+        WITH_SERVER(the_last_words_of_a_client_that_leaves_are_done),
+        WITH_SERVER(monitors_see_each_command),
+        WITH_SERVER(events_are_told_of_each_command),
+        WITH_SERVER(who_waits_for_a_key_gets_what_was_pushed_first),
+        WITH_SERVER(who_watches_a_key_is_told),
+        WITH_SERVER(nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet),
+        WITH_SERVER(nobody_sees_half_of_a_command),
+        WITH_SERVER(a_reply_tells_what_has_come_of_its_command),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
