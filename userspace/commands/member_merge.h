@@ -31,9 +31,9 @@ bool member_merge_take(struct member_merge *merge, struct merge_entry *least);
 // The same if its member is this one.
 bool member_merge_take_equal(struct member_merge *merge, struct bytes member, struct merge_entry *least);
 
-// Walks that are open at once: each takes memory and holds on to files.
+// Walks that are open at once: each takes memory and holds on to files. Of more sets what they come to is
+// gathered in a member_table.
 enum { MERGE_WALKS_MAX = 4096 };
-#define MERGE_TOO_MANY "ERR more than 4096 different keys with values cannot be walked over at once"
 
 // For each key the place of the first one that is equal to it, which is its own for those that are named
 // once. Release it with free().

@@ -1,56 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SINTER SUNION SDIFF, their STORE forms, SINTERCARD. The members of a set lie in order, so that a union is a
-// merge and none of the three holds a set in memory. Uses: base, arguments, collection_value, member_merge,
-// reply_walk.
+// Combining sets. Uses: base, collection_value, member_merge, member_table.
+#include "commands/set_algebra.h"
+
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "commands/arguments.h"
 #include "commands/collection_value.h"
-#include "commands/handlers.h"
-#include "commands/member_merge.h"
-#include "commands/reply_walk.h"
 
 #include <stdlib.h>
 
 // One of the sets that are combined.
-struct source {
+struct set_source {
     struct collection set;
     bool exists;
     struct collection_iterator *walk; // NULL: not walked
     struct bytes member;              // where the walk stands
 };
 
-struct algebra;
-// Goes one step. A member of the result is valid until the next one.
-typedef enum walk_step operation(struct algebra *algebra, struct bytes *member);
-
-// A walk over the result, in order.
-struct algebra {
-    struct store_session *session;
-    operation *combine;
-    struct source *sources;
-    size_t count;
-    struct member_merge merge; // of all walks
-    struct merge_entry united; // what the union has handed out, taken out of the merge
-    bool has_united;
-    struct source *walked;    // the one whose members are looked for in the others; NULL: all are walked
-    enum store_status status; // of looking for them
-};
-
 // --- Walking ---
 
-static bool go_on(struct source *source) {
+static bool go_on(struct set_source *source) {
     return source->walk != NULL && collection_iterator_next(source->walk, &source->member, NULL);
 }
 
-static void go_on_in_merge(struct algebra *algebra, size_t source) {
+static void go_on_in_merge(struct set_algebra *algebra, size_t source) {
     if (go_on(&algebra->sources[source]))
         member_merge_add(&algebra->merge, algebra->sources[source].member, source);
 }
 
 // The empty member is the first one.
-static void seek_sources(struct algebra *algebra, struct bytes member) {
+static void seek_sources(struct set_algebra *algebra, struct bytes member) {
     member_merge_clear(&algebra->merge);
     algebra->has_united = false;
     for (size_t i = 0; i < algebra->count; i++) {
@@ -61,7 +40,9 @@ static void seek_sources(struct algebra *algebra, struct bytes member) {
     }
 }
 
-static const char *error_of(const struct algebra *algebra) {
+const char *set_algebra_error(const struct set_algebra *algebra) {
+    if (algebra->is_too_big)
+        return MEMBER_TABLE_TOO_BIG;
     enum store_status status = algebra->status;
     for (size_t i = 0; i < algebra->count && status == STORE_OK; i++) {
         if (algebra->sources[i].walk != NULL)
@@ -70,7 +51,7 @@ static const char *error_of(const struct algebra *algebra) {
     return status == STORE_OK ? NULL : session_error(algebra->session, status);
 }
 
-static void end_walks(struct algebra *algebra) {
+void set_algebra_pause(struct set_algebra *algebra) {
     for (size_t i = 0; i < algebra->count; i++) {
         if (algebra->sources[i].walk != NULL)
             collection_iterator_close(algebra->sources[i].walk);
@@ -78,16 +59,17 @@ static void end_walks(struct algebra *algebra) {
     }
 }
 
-static void close_sources(struct algebra *algebra) {
-    end_walks(algebra);
+void set_algebra_close(struct set_algebra *algebra) {
+    set_algebra_pause(algebra);
     member_merge_close(&algebra->merge);
+    member_table_release(&algebra->held);
     free(algebra->sources);
 }
 
 // --- The three operations ---
 
 // With an iterator of its own once the command is over, as then only that sees its moment.
-static enum store_status look_for(const struct source *source, struct bytes member) {
+static enum store_status look_for(const struct set_source *source, struct bytes member) {
     struct bytes found;
     if (!source->exists)
         return STORE_NOT_FOUND;
@@ -101,11 +83,11 @@ static enum store_status look_for(const struct source *source, struct bytes memb
 }
 
 // How many of the sources but `walked` have the member: counts up to the first one that decides.
-static enum store_status count_others(const struct algebra *algebra, const struct source *walked,
+static enum store_status count_others(const struct set_algebra *algebra, const struct set_source *walked,
                                       bool stop_at, size_t *having) {
     *having = 0;
     for (size_t i = 0; i < algebra->count; i++) {
-        const struct source *source = &algebra->sources[i];
+        const struct set_source *source = &algebra->sources[i];
         if (source == walked)
             continue;
         enum store_status status = look_for(source, walked->member);
@@ -119,8 +101,8 @@ static enum store_status count_others(const struct algebra *algebra, const struc
 }
 
 // The walked source's next member, if it is in all others or in none.
-static enum walk_step pick(struct algebra *algebra, bool in_none, struct bytes *member) {
-    struct source *walked = algebra->walked;
+static enum walk_step pick(struct set_algebra *algebra, bool in_none, struct bytes *member) {
+    struct set_source *walked = algebra->walked;
     size_t having = 0;
     if (!go_on(walked)) // none are there if the set is not
         return WALK_END;
@@ -131,23 +113,23 @@ static enum walk_step pick(struct algebra *algebra, bool in_none, struct bytes *
     return having == (in_none ? 0 : algebra->count - 1) ? WALK_ELEMENT : WALK_PASSED;
 }
 
-static enum walk_step intersect(struct algebra *algebra, struct bytes *member) {
+static enum walk_step intersect(struct set_algebra *algebra, struct bytes *member) {
     return pick(algebra, false, member);
 }
 
-static enum walk_step subtract(struct algebra *algebra, struct bytes *member) {
+static enum walk_step subtract(struct set_algebra *algebra, struct bytes *member) {
     return pick(algebra, true, member);
 }
 
 // The walks that stand at the member which was handed out go on; its own last, as it holds the member.
-static void leave_united(struct algebra *algebra) {
+static void leave_united(struct set_algebra *algebra) {
     struct merge_entry equal;
     while (member_merge_take_equal(&algebra->merge, algebra->united.member, &equal))
         go_on_in_merge(algebra, equal.source);
     go_on_in_merge(algebra, algebra->united.source);
 }
 
-static enum walk_step unite(struct algebra *algebra, struct bytes *member) {
+static enum walk_step unite(struct set_algebra *algebra, struct bytes *member) {
     if (algebra->has_united)
         leave_united(algebra);
     algebra->has_united = member_merge_take(&algebra->merge, &algebra->united);
@@ -155,10 +137,68 @@ static enum walk_step unite(struct algebra *algebra, struct bytes *member) {
     return algebra->has_united ? WALK_ELEMENT : WALK_END;
 }
 
+// --- Results that are held ---
+
+static enum walk_step hand_out(struct set_algebra *algebra, struct bytes *member) {
+    double score = 0;
+    bool has_more = algebra->status == STORE_OK && !algebra->is_too_big &&
+                    member_table_next(&algebra->held, &algebra->handed_out, member, &score);
+    return has_more ? WALK_ELEMENT : WALK_END;
+}
+
+// False: it is more than is held.
+static bool hold(struct set_algebra *algebra, struct bytes member) {
+    bool is_new = false;
+    (void)member_table_at(&algebra->held, member, &is_new);
+    algebra->is_too_big = member_table_is_too_big(&algebra->held);
+    return !algebra->is_too_big;
+}
+
+// One walk after the other.
+static void hold_union(struct set_algebra *algebra) {
+    for (size_t i = 0; i < algebra->count && set_algebra_error(algebra) == NULL; i++) {
+        struct set_source *source = &algebra->sources[i];
+        if (!source->exists)
+            continue;
+        source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
+        collection_iterator_seek(source->walk, (struct bytes){0});
+        while (go_on(source) && hold(algebra, source->member))
+            ;
+        algebra->status = collection_iterator_status(source->walk);
+        set_algebra_pause(algebra);
+    }
+}
+
+// The walk over one of them, whose members are looked for in the others.
+static void hold_picked(struct set_algebra *algebra) {
+    struct bytes member;
+    enum walk_step taken = WALK_PASSED;
+    while (taken != WALK_END && !algebra->is_too_big) {
+        taken = algebra->step(algebra, &member);
+        if (taken == WALK_ELEMENT)
+            (void)hold(algebra, member);
+    }
+    if (algebra->status == STORE_OK && algebra->walked->walk != NULL)
+        algebra->status = collection_iterator_status(algebra->walked->walk);
+    set_algebra_pause(algebra);
+}
+
+// From here on the walk is one over the memory.
+static void hold_result(struct set_algebra *algebra) {
+    if (algebra->walked == NULL)
+        hold_union(algebra);
+    else
+        hold_picked(algebra);
+    member_table_sort(&algebra->held);
+    for (size_t i = 0; i < algebra->count; i++)
+        algebra->sources[i].exists = false;
+    algebra->step = hand_out;
+}
+
 // --- Opening ---
 
-static struct source *smallest(const struct algebra *algebra) {
-    struct source *found = &algebra->sources[0];
+static struct set_source *smallest(const struct set_algebra *algebra) {
+    struct set_source *found = &algebra->sources[0];
     for (size_t i = 1; i < algebra->count; i++) {
         if (algebra->sources[i].set.metadata.size < found->set.metadata.size)
             found = &algebra->sources[i];
@@ -166,23 +206,29 @@ static struct source *smallest(const struct algebra *algebra) {
     return found;
 }
 
-static void open_walks(struct algebra *algebra) {
+static void open_walks(struct set_algebra *algebra) {
     for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
+        struct set_source *source = &algebra->sources[i];
         if (source->exists && (algebra->walked == NULL || algebra->walked == source))
             source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
     }
 }
 
-static void begin_walks(struct algebra *algebra) {
-    if (algebra->combine != unite)
-        algebra->walked = algebra->combine == intersect ? smallest(algebra) : &algebra->sources[0];
-    open_walks(algebra);
+void set_algebra_rewind(struct set_algebra *algebra) {
+    algebra->handed_out = NULL;
     seek_sources(algebra, (struct bytes){0});
 }
 
-// Anew after end_walks(): with the members that are greater than this one.
-static void begin_walks_behind(struct algebra *algebra, struct bytes member) {
+void set_algebra_keep(struct set_algebra *algebra) {
+    for (size_t i = 0; i < algebra->count; i++) {
+        struct set_source *source = &algebra->sources[i];
+        if (source->exists && source->walk == NULL)
+            source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
+    }
+}
+
+// What is held goes on by itself.
+void set_algebra_go_on_behind(struct set_algebra *algebra, struct bytes member) {
     struct buffer next = {0};
     buffer_append(&next, member);
     buffer_append(&next, (struct bytes){"", 1});
@@ -191,9 +237,20 @@ static void begin_walks_behind(struct algebra *algebra, struct bytes member) {
     buffer_release(&next);
 }
 
-static bool open_source(struct algebra *algebra, struct command_context *context, size_t index,
+// A reply may need walks over all later.
+static void begin(struct set_algebra *algebra, size_t existing, bool is_reply) {
+    bool is_held = existing > MERGE_WALKS_MAX && (is_reply || algebra->walked == NULL);
+    if (!is_held || algebra->walked != NULL) {
+        open_walks(algebra);
+        set_algebra_rewind(algebra);
+    }
+    if (is_held)
+        hold_result(algebra);
+}
+
+static bool open_source(struct set_algebra *algebra, struct command_context *context, size_t index,
                         size_t *existing) {
-    struct source *source = &algebra->sources[algebra->count];
+    struct set_source *source = &algebra->sources[algebra->count];
     enum collection_status status = collection_read(context, index, VALUE_SET, &source->set);
     source->exists = status == COLLECTION_FOUND;
     *existing += source->exists;
@@ -202,9 +259,9 @@ static bool open_source(struct algebra *algebra, struct command_context *context
 }
 
 // Each set once, however often it is named; a difference may subtract the first set from itself.
-static bool open_each(struct algebra *algebra, struct command_context *context, size_t first, size_t count,
-                      size_t *existing) {
-    size_t skipped = algebra->combine == subtract ? 1 : 0;
+static bool open_each(struct set_algebra *algebra, struct command_context *context,
+                      enum set_operation operation, size_t first, size_t count, size_t *existing) {
+    size_t skipped = operation == SET_DIFFERENCE ? 1 : 0;
     size_t *places = member_merge_first_places(context->arguments + first + skipped, count - skipped);
     bool done = true;
     for (size_t i = 0; i < count && done; i++) {
@@ -215,216 +272,20 @@ static bool open_each(struct algebra *algebra, struct command_context *context, 
     return done;
 }
 
-// For a reply all may be walked over: it can go on behind the command. False: the error reply has been
-// written, and there is nothing to close.
-static bool open_sources(struct algebra *algebra, struct command_context *context, operation *combine,
-                         size_t first, size_t count, bool is_reply) {
+bool set_algebra_open(struct set_algebra *algebra, struct command_context *context,
+                      enum set_operation operation, size_t first, size_t count, bool is_reply) {
+    static set_step *const steps[] = {
+        [SET_INTERSECTION] = intersect, [SET_UNION] = unite, [SET_DIFFERENCE] = subtract};
     size_t existing = 0;
-    *algebra = (struct algebra){.session = context->session, .combine = combine};
+    *algebra = (struct set_algebra){.session = context->session, .step = steps[operation]};
     algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
-    bool done = open_each(algebra, context, first, count, &existing);
-    if (done && existing > MERGE_WALKS_MAX && (is_reply || combine == unite)) {
-        reply_error(context->reply, MERGE_TOO_MANY);
-        done = false;
-    }
-    if (!done) {
-        close_sources(algebra);
+    if (!open_each(algebra, context, operation, first, count, &existing)) {
+        set_algebra_close(algebra);
         return false;
     }
+    if (operation != SET_UNION)
+        algebra->walked = operation == SET_INTERSECTION ? smallest(algebra) : &algebra->sources[0];
     member_merge_open(&algebra->merge, algebra->count);
-    begin_walks(algebra);
+    begin(algebra, existing, is_reply);
     return true;
-}
-
-// --- Replying ---
-
-static enum walk_step reply_step(void *state, struct reply *reply) {
-    struct algebra *algebra = state;
-    struct bytes member;
-    enum walk_step taken = algebra->combine(algebra, &member);
-    if (taken == WALK_ELEMENT && reply != NULL)
-        reply_bulk(reply, member);
-    return taken;
-}
-
-static void reply_rewind(void *state) {
-    seek_sources(state, (struct bytes){0});
-}
-
-static void reply_keep(void *state) {
-    struct algebra *algebra = state;
-    for (size_t i = 0; i < algebra->count; i++) {
-        struct source *source = &algebra->sources[i];
-        if (source->exists && source->walk == NULL)
-            source->walk = collection_iterator_open(&source->set, FAMILY_DEFAULT);
-    }
-}
-
-static const char *reply_fault(void *state) {
-    return error_of(state);
-}
-
-static void reply_close(void *state) {
-    close_sources(state);
-}
-
-static void reply_result(struct command_context *context, operation *combine) {
-    static const struct walk_kind result = {.size = sizeof(struct algebra),
-                                            .is_set = true,
-                                            .step = reply_step,
-                                            .rewind = reply_rewind,
-                                            .keep = reply_keep,
-                                            .error = reply_fault,
-                                            .close = reply_close};
-    struct algebra algebra;
-    if (open_sources(&algebra, context, combine, 1, context->count - 1, true))
-        reply_walk_all(context, &result, &algebra, 1);
-}
-
-void command_sinter(struct command_context *context) {
-    reply_result(context, intersect);
-}
-
-void command_sunion(struct command_context *context) {
-    reply_result(context, unite);
-}
-
-void command_sdiff(struct command_context *context) {
-    reply_result(context, subtract);
-}
-
-// --- Storing ---
-
-// Walks on to the end of the result, or until `limit` members of it have been counted; 0: no limit. False:
-// the error reply has been written.
-static bool walk_through(struct command_context *context, struct algebra *algebra, uint64_t limit,
-                         uint64_t *count) {
-    struct bytes member;
-    enum walk_step taken = WALK_PASSED;
-    *count = 0;
-    while (taken != WALK_END && (limit == 0 || *count != limit)) {
-        taken = algebra->combine(algebra, &member);
-        *count += taken == WALK_ELEMENT;
-    }
-    const char *error = error_of(algebra);
-    if (error != NULL)
-        reply_error(context->reply, error);
-    return error == NULL;
-}
-
-// A portion of the result, each member behind its length. False: the error reply has been written.
-static bool hold_portion(struct command_context *context, struct algebra *algebra, struct buffer *portion,
-                         bool *is_last) {
-    enum { PORTION_SIZE = 1 << 20 };
-    struct bytes member;
-    while (!*is_last && portion->length < PORTION_SIZE) {
-        enum walk_step taken = algebra->combine(algebra, &member);
-        *is_last = taken == WALK_END;
-        if (taken == WALK_ELEMENT)
-            buffer_append_counted(portion, member);
-    }
-    const char *error = error_of(algebra);
-    if (error != NULL)
-        reply_error(context->reply, error);
-    return error == NULL;
-}
-
-static struct bytes stage_members(struct collection *set, const struct buffer *members) {
-    struct bytes member = {0};
-    for (struct bytes rest = buffer_bytes(members); rest.length != 0;) {
-        member = bytes_take_counted(&rest);
-        collection_put(set, FAMILY_DEFAULT, member, (struct bytes){0});
-        set->metadata.size++;
-    }
-    return member;
-}
-
-// Nothing may be staged while a walk is open. False: the error reply has been written.
-static bool stage_portions(struct command_context *context, struct algebra *algebra, struct collection *set) {
-    struct buffer portion = {0};
-    bool is_last = false;
-    bool done = true;
-    while (done && !is_last && !session_is_overfull(context->session)) {
-        buffer_clear(&portion);
-        done = hold_portion(context, algebra, &portion, &is_last);
-        end_walks(algebra);
-        struct bytes last = stage_members(set, &portion);
-        if (!is_last)
-            begin_walks_behind(algebra, last);
-    }
-    buffer_release(&portion);
-    return done;
-}
-
-// Nothing in the result: the destination goes, whatever it holds.
-static enum store_status stage_nothing(struct command_context *context, struct bytes key) {
-    enum store_status status = store_exists(context->session, key, context->now);
-    if (status == STORE_OK)
-        stage_delete(context->session, key);
-    return status == STORE_NOT_FOUND ? STORE_OK : status;
-}
-
-static void store_result(struct command_context *context, operation *combine) {
-    struct algebra algebra;
-    struct collection set;
-    enum store_status status = STORE_OK;
-    if (!open_sources(&algebra, context, combine, 2, context->count - 2, false))
-        return;
-    collection_open_anew(context->session, context->arguments[1], VALUE_SET, &set);
-    bool done = stage_portions(context, &algebra, &set);
-    if (done && set.metadata.size != 0)
-        collection_save(&set);
-    else if (done)
-        status = stage_nothing(context, context->arguments[1]);
-    if (status != STORE_OK)
-        reply_store_error(context, status);
-    else if (done)
-        reply_integer(context->reply, (int64_t)set.metadata.size);
-    close_sources(&algebra);
-}
-
-void command_sinterstore(struct command_context *context) {
-    store_result(context, intersect);
-}
-
-void command_sunionstore(struct command_context *context) {
-    store_result(context, unite);
-}
-
-void command_sdiffstore(struct command_context *context) {
-    store_result(context, subtract);
-}
-
-// --- Counting ---
-
-// SINTERCARD numkeys key [key ...] [LIMIT limit]
-void command_sintercard(struct command_context *context) {
-    struct algebra algebra;
-    size_t keys = 0;
-    int64_t limit = 0;
-    if (!argument_key_count(context, 1, &keys))
-        return;
-    if (keys > context->count - 2) {
-        reply_error(context->reply, "ERR Number of keys can't be greater than number of args");
-        return;
-    }
-    size_t at = 2 + keys;
-    for (; at + 1 < context->count && argument_is(context, at, "LIMIT"); at += 2) {
-        if (!argument_integer_or(context, at + 1, &limit, "ERR LIMIT can't be negative"))
-            return;
-        if (limit < 0) {
-            reply_error(context->reply, "ERR LIMIT can't be negative");
-            return;
-        }
-    }
-    if (at != context->count) {
-        reply_syntax_error(context);
-        return;
-    }
-    uint64_t count = 0;
-    if (!open_sources(&algebra, context, intersect, 2, keys, false))
-        return;
-    if (walk_through(context, &algebra, (uint64_t)limit, &count))
-        reply_integer(context->reply, (int64_t)count);
-    close_sources(&algebra);
 }

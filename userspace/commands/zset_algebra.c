@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combining sorted sets and sets. Uses: arguments, collection_value, member_merge, memory.
+// Combining sorted sets and sets. Uses: arguments, collection_value, member_merge, member_table, memory.
 #include "commands/zset_algebra.h"
 
 #include "base/memory.h"
@@ -69,6 +69,7 @@ void zset_algebra_close(struct zset_algebra *algebra) {
     free(algebra->inputs);
     free(algebra->sources);
     buffer_release(&algebra->from);
+    member_table_release(&algebra->united);
 }
 
 // The least string that is greater than the member.
@@ -76,10 +77,6 @@ void zset_algebra_go_on_behind(struct zset_algebra *algebra, struct bytes member
     buffer_clear(&algebra->from);
     buffer_append(&algebra->from, member);
     buffer_append(&algebra->from, (struct bytes){"", 1});
-}
-
-bool zset_algebra_may_unite(const struct zset_algebra *algebra) {
-    return algebra->existing <= MERGE_WALKS_MAX;
 }
 
 void zset_algebra_weigh(struct zset_algebra *algebra, size_t source, double weight) {
@@ -230,7 +227,47 @@ static void leave_united(struct union_walk *walk, uint64_t round) {
     }
 }
 
+// False: it is more than is held.
+static bool gather_one(struct zset_algebra *algebra, const struct zset_source *source) {
+    bool is_new = false;
+    double *score = member_table_at(&algebra->united, source->set->at.member, &is_new);
+    *score = is_new ? first_score(source) : aggregate(algebra->aggregate, *score, first_score(source));
+    algebra->is_too_big = member_table_is_too_big(&algebra->united);
+    return !algebra->is_too_big;
+}
+
+// Of more sources than may be walked over at once: one after the other, in their order.
+static enum store_status gather(struct zset_algebra *algebra) {
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; i < algebra->count && status == STORE_OK && !algebra->is_too_big; i++) {
+        const struct zset_source *source = &algebra->sources[i];
+        if (!source->set->exists)
+            continue;
+        begin_walk(algebra, source->set);
+        while (!source->set->is_at_end && gather_one(algebra, source))
+            step(algebra, source->set);
+        status = end_walk(source->set);
+    }
+    member_table_sort(&algebra->united);
+    return status;
+}
+
+// Called again it goes on where it was ended.
+static enum store_status unite_very_many(struct zset_algebra *algebra, zset_element_function *function,
+                                         void *context) {
+    struct zset_element element;
+    enum store_status status = algebra->is_gathered ? STORE_OK : gather(algebra);
+    algebra->is_gathered = true;
+    while (status == STORE_OK && !algebra->is_too_big &&
+           member_table_next(&algebra->united, &algebra->handed_out, &element.member, &element.score) &&
+           function(context, &element))
+        ;
+    return status;
+}
+
 enum store_status zset_unite(struct zset_algebra *algebra, zset_element_function *function, void *context) {
+    if (algebra->existing > MERGE_WALKS_MAX)
+        return unite_very_many(algebra, function, context);
     struct union_walk walk;
     struct zset_element element;
     begin_union(&walk, algebra);

@@ -4,7 +4,6 @@
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
-#include "commands/member_merge.h"
 #include "commands/zset_algebra.h"
 #include "commands/zset_portion.h"
 #include "commands/zset_store.h"
@@ -120,10 +119,6 @@ static bool hold(void *context, const struct zset_element *element) {
 // False: the error reply has been written.
 static bool run(struct command_context *context, struct combination *combination, zset_operation *operation,
                 zset_element_function *function, void *result) {
-    if (operation == zset_unite && !zset_algebra_may_unite(&combination->algebra)) {
-        reply_error(context->reply, MERGE_TOO_MANY);
-        return false;
-    }
     if (operation != zset_subtract)
         zset_algebra_order(&combination->algebra);
     enum store_status status = operation(&combination->algebra, function, result);
@@ -131,7 +126,9 @@ static bool run(struct command_context *context, struct combination *combination
         reply_store_error(context, status);
     else if (combination->algebra.is_damaged)
         zset_reply_damaged(context);
-    return status == STORE_OK && !combination->algebra.is_damaged;
+    else if (combination->algebra.is_too_big)
+        reply_error(context->reply, MEMBER_TABLE_TOO_BIG);
+    return status == STORE_OK && !combination->algebra.is_damaged && !combination->algebra.is_too_big;
 }
 
 static void reply_combined(struct command_context *context, unsigned known, zset_operation *operation) {
