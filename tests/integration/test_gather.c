@@ -107,6 +107,32 @@ static void commands_sent_together_are_one_commit_and_see_each_other(void **stat
     expect_integer(gathering->client, 0, "EXISTS list");
 }
 
+static void times_to_live_are_seen_by_those_that_follow(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {
+        "HSET hash f v",  "EXPIRE hash 1000",  "HSET hash g v",  "PERSIST hash",   "PERSIST hash",
+        "SADD set a b",   "PEXPIRE set 90000", "SMOVE set to a", "EXPIREAT set 1", "SADD set c",
+        "MSETNX a 1 b 2", "MSETNX b 3 c 4",    "EXPIRE a 1000",  "PEXPIRE a 1 LT", "EXPIRE gone 10",
+        "INCR a",         "GETSET b new",      "GETDEL b",       "SETNX b again",  "EXPIRE b 50 XX"};
+    static const long long replies[] = {1, 1, 1, 1, 0, 2, 1, 1, 1, 1, 1, 0, 1, 1, 0};
+    int before = atomic_load(&gathering->gates.commits);
+    SEND_TOGETHER(gathering->client, commands);
+    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+        expect_next_integer(gathering->client, replies[i]);
+    expect_next_type(gathering->client, REDIS_REPLY_INTEGER); // 2, or 1 if its millisecond is over
+    expect_next_text(gathering->client, "2");
+    expect_next_text(gathering->client, "new");
+    expect_next_integer(gathering->client, 1);
+    expect_next_integer(gathering->client, 0);
+    assert_int_equal(atomic_load(&gathering->gates.commits), before + 1);
+    expect_integer(gathering->client, -1, "TTL hash");
+    expect_integer(gathering->client, 2, "HLEN hash");
+    expect_integer(gathering->client, -1, "TTL set");
+    expect_integer(gathering->client, 1, "SCARD set");
+    expect_integer(gathering->client, 1, "SISMEMBER to a");
+    expect_integer(gathering->client, -1, "TTL b");
+}
+
 static void a_command_that_fails_leaves_its_neighbours_done(void **state) {
     struct gathering *gathering = *state;
     static const char *const commands[] = {"SET text abc",     "HSET text f v", "SET too few arguments here",
@@ -423,6 +449,7 @@ static void a_reply_tells_what_has_come_of_its_command(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(commands_sent_together_are_one_commit_and_see_each_other),
+        WITH_SERVER(times_to_live_are_seen_by_those_that_follow),
         WITH_SERVER(a_command_that_fails_leaves_its_neighbours_done),
         WITH_SERVER(what_is_read_in_between_is_what_was_written_before),
         WITH_SERVER(all_that_cannot_be_written_are_refused_and_nothing_is_changed),

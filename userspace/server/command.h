@@ -44,7 +44,7 @@ enum command_flag {
     COMMAND_SUBSCRIBER = 1 << 21,    // allowed to a RESP2 client that has subscribed
     COMMAND_MAY_REPLICATE = 1 << 22, // no write, but replicas are told: CLIENT PAUSE WRITE holds it, too
     COMMAND_OTHER_KEYS = 1 << 23,    // reads keys that its arguments do not name: SORT's patterns
-    // A write that reads single entries only, and stages about as much as its arguments are: it can be
+    // A write that reads single entries only and mostly stages about as much as its arguments are: it can be
     // written together with others (server/gather.h).
     COMMAND_GATHERED = 1 << 24,
 };

@@ -161,7 +161,10 @@ void gathered_drop_behind(struct gathered *gathered, size_t count) {
 }
 
 void gathered_clear(struct gathered *gathered) {
+    enum { MEMORY_KEPT_MAX = 1 << 20 };
     gathered_drop_behind(gathered, 0);
+    if (gathered->bytes.capacity > MEMORY_KEPT_MAX)
+        buffer_release(&gathered->bytes);
 }
 
 static void write_change(const struct gathered *gathered, const struct change *change,

@@ -33,6 +33,7 @@ enum gathered_answer gathered_find(const struct gathered *gathered, enum column_
 // How many changes there are, and with this number drops all that were added since.
 size_t gathered_count(const struct gathered *gathered);
 void gathered_drop_behind(struct gathered *gathered, size_t count);
+// Drops all, and gives back what a big value has taken.
 void gathered_clear(struct gathered *gathered);
 
 // Puts the changes into the batch in their order. A metadata entry that a later change overtakes is left out,
