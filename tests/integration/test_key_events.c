@@ -47,7 +47,8 @@ static void expect_message(redisContext *connection, const char *wanted) {
 static void expect_messages(const char *const *wanted) {
     for (; *wanted != NULL; wanted++)
         expect_message(subscriber, *wanted);
-    expect_reply(client, "1", "PUBLISH __keymark end");
+    // How many get it is not always one: the last test's connection may be about to be closed.
+    freeReplyObject(command(client, "PUBLISH __keymark end"));
     expect_message(subscriber, "__keymark end");
 }
 #define EXPECT_MESSAGES(...) expect_messages((const char *const[]){__VA_ARGS__, NULL})
@@ -358,6 +359,11 @@ static void a_fenced_master_tells_of_expired_keys_when_it_has_a_lease_again(void
     redisFree(listener);
 }
 
+static bool is_compacted(void *connection) {
+    return server_info_number(connection, "rocksdb", "is_compacting") == 0;
+}
+
+// Though a compaction has seen them meanwhile.
 static void a_replica_tells_of_expired_keys_when_it_is_a_master_again(void **state) {
     struct own_server *own = *state;
     redisContext *listener = server_connect(&own->server);
@@ -365,6 +371,8 @@ static void a_replica_tells_of_expired_keys_when_it_is_a_master_again(void **sta
     expect_text(own->client, "OK", "SET k v PX 2000");
     expect_text(own->client, "OK", "REPLICAOF 127.0.0.1 1");
     wait_until(is_gone, own->client, 20, "the key is gone");
+    expect_text(own->client, "OK", "COMPACT");
+    wait_until(is_compacted, own->client, 60, "the compaction is over");
     expect_silence(listener, 400);
     expect_text(own->client, "OK", "REPLICAOF NO ONE");
     expect_message(listener, "E:expired k");

@@ -198,13 +198,31 @@ static void expired_keys_can_be_left_to_somebody_else(void **state) {
     put_metadata(fixture, "expired",
                  (struct metadata){.type = VALUE_STRING, .expire_ms = clock_wall_ms() - 1000});
     put_metadata(fixture, "emptied", (struct metadata){.type = VALUE_SET, .version = 1});
-    compaction_filters_keep_expired(fixture->filters, true);
+    compaction_filters_keep_expired(fixture->filters, INT64_MAX);
     compact(fixture, FAMILY_METADATA);
     assert_true(has_metadata(fixture, "expired"));
     assert_false(has_metadata(fixture, "emptied"));
-    compaction_filters_keep_expired(fixture->filters, false);
+    compaction_filters_keep_expired(fixture->filters, 0);
     compact(fixture, FAMILY_METADATA);
     assert_false(has_metadata(fixture, "expired"));
+}
+
+static void expired_keys_can_be_left_for_a_while(void **state) {
+    struct fixture *fixture = *state;
+    wall_ms_t now = clock_wall_ms(), minute = 60000;
+    const struct metadata before = {.type = VALUE_STRING, .expire_ms = now - 21 * minute};
+    const struct metadata since = {.type = VALUE_STRING, .expire_ms = now - 19 * minute};
+    const struct metadata hash = {.type = VALUE_HASH, .version = 5, .size = 2, .expire_ms = since.expire_ms};
+    put_metadata(fixture, "before", before);
+    put_metadata(fixture, "since", since);
+    put_metadata(fixture, "hash", hash);
+    put_metadata(fixture, "emptied", (struct metadata){.type = VALUE_SET, .version = 1});
+    compaction_filters_keep_expired(fixture->filters, 20 * minute);
+    compact(fixture, FAMILY_METADATA);
+    assert_false(has_metadata(fixture, "before"));
+    assert_true(has_metadata(fixture, "since"));
+    assert_true(has_metadata(fixture, "hash"));
+    assert_false(has_metadata(fixture, "emptied"));
 }
 
 static struct metadata hash_that_ended(wall_ms_t when) {
@@ -485,6 +503,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_DATABASE(dead_keys_are_reclaimed_and_living_ones_kept),
         IN_DATABASE(expired_keys_can_be_left_to_somebody_else),
+        IN_DATABASE(expired_keys_can_be_left_for_a_while),
         IN_DATABASE(collections_that_have_just_expired_are_kept_for_a_while),
         IN_DATABASE(a_replica_keeps_collections_that_expired_since_it_was_level),
         IN_DATABASE(a_replica_that_was_never_level_keeps_all_collections),

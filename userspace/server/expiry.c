@@ -286,10 +286,21 @@ void expiry_close(struct expiry *expiry) {
     free(expiry);
 }
 
+static bool is_replica(const struct server *server) {
+    return server->node.is_replica(server->node.context);
+}
+
+int64_t expiry_keeps_ms(const struct server *server) {
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    if (!key_events_want_expired(server))
+        return 0;
+    return is_replica(server) ? HOUR_MS : INT64_MAX;
+}
+
 void expiry_tick(struct expiry *expiry) {
     struct server *server = expiry->server;
-    bool is_active = key_events_want_expired(server) && !server->node.is_replica(server->node.context);
-    store_keep_expired(server->store, is_active);
+    bool is_active = key_events_want_expired(server) && !is_replica(server);
+    store_keep_expired(server->store, expiry_keeps_ms(server));
     atomic_store_explicit(&expiry->is_active, is_active, memory_order_relaxed);
     if (!is_active || !may_write(server))
         return;

@@ -64,6 +64,7 @@ static bool open_store(struct server *server, const struct server_setup *setup,
             (size_t)config_integer(config, CONFIG_WORKERS) + 5, // background jobs, replication, slots, expiry
         .is_replica = server->node.is_replica(server->node.context),
         .is_fenced = true, // until the lease is open and says otherwise
+        .keeps_expired_ms = expiry_keeps_ms(server),
         .disk_reserve_bytes = (uint64_t)config_integer(config, CONFIG_DISK_RESERVE_MB) << 20,
         .read_cache_bytes = (size_t)config_integer(config, CONFIG_READ_CACHE_MB) << 20,
         .size_limit_bytes = (uint64_t)config_integer(config, CONFIG_MAX_DB_SIZE) << 30,

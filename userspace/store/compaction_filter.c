@@ -22,7 +22,7 @@ enum { COLLECTION_GRACE_MS = 5 * 60 * 1000 };
 struct compaction_filters {
     bool with_slot;
     _Atomic uint64_t dropped;
-    _Atomic bool keeps_expired;
+    _Atomic int64_t keeps_expired_ms;
     _Atomic wall_ms_t trusted_until; // the clock, about collections
     _Atomic wall_ms_t fenced_since;  // the same, for another reason
     // Held for reading by a look-up, for writing when anything below changes. So whoever detaches the
@@ -112,8 +112,8 @@ void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *da
     unlock(filters);
 }
 
-void compaction_filters_keep_expired(struct compaction_filters *filters, bool keep) {
-    atomic_store_explicit(&filters->keeps_expired, keep, memory_order_relaxed);
+void compaction_filters_keep_expired(struct compaction_filters *filters, int64_t for_ms) {
+    atomic_store_explicit(&filters->keeps_expired_ms, for_ms, memory_order_relaxed);
 }
 
 uint64_t compaction_filters_dropped(const struct compaction_filters *filters) {
@@ -255,6 +255,12 @@ static bool sub_key_is_dead(struct compaction *compaction, struct bytes key, str
            metadata_is_dead(metadata, compaction->long_past);
 }
 
+// Keys that had expired then are left to nobody.
+static wall_ms_t keeps_none_before(const struct compaction *compaction) {
+    int64_t for_ms = atomic_load_explicit(&compaction->filters->keeps_expired_ms, memory_order_relaxed);
+    return for_ms < compaction->now ? compaction->now - for_ms : 0;
+}
+
 // Whoever gives a string more time writes it anew; of a collection only the metadata are written, and the
 // elements must still be there. Without metadata they go.
 static bool key_is_dead(struct compaction *compaction, struct bytes key, struct bytes value) {
@@ -263,10 +269,7 @@ static bool key_is_dead(struct compaction *compaction, struct bytes key, struct 
     if (!decode_metadata(value, &metadata))
         return false;
     wall_ms_t moment = value_type_has_sub_keys(metadata.type) ? compaction->long_past : compaction->now;
-    if (!metadata_is_dead(&metadata, moment))
-        return false;
-    return !metadata_has_expired(&metadata, moment) ||
-           !atomic_load_explicit(&compaction->filters->keeps_expired, memory_order_relaxed);
+    return metadata_is_dead(&metadata, earlier(moment, keeps_none_before(compaction)));
 }
 
 // Published messages are written for the replicas to find in the write-ahead log, and never read.

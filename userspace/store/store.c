@@ -216,6 +216,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
     store->filters = compaction_filters_open(config->layout.with_slot);
     store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
     store_fence(store, config->is_fenced ? 0 : CLOCK_TRUSTED);
+    store_keep_expired(store, config->keeps_expired_ms);
     store_options_open(&config->tuning, store->filters, &store->options);
     if (config->read_cache_bytes != 0)
         store->read_cache = read_cache_open(config->read_cache_bytes);
@@ -290,8 +291,8 @@ void store_on_expired(struct store *store, store_expired_function *function, voi
     store->on_expired_context = context;
 }
 
-void store_keep_expired(struct store *store, bool keep) {
-    compaction_filters_keep_expired(store->filters, keep);
+void store_keep_expired(struct store *store, int64_t for_ms) {
+    compaction_filters_keep_expired(store->filters, for_ms);
 }
 
 void store_observe(struct store *store, store_observer_function *observer, void *context) {

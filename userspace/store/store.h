@@ -29,9 +29,10 @@ struct store_config {
     const char *directory; // created if missing; the database lives in it directly
     struct key_layout layout;
     struct store_tuning tuning;
-    size_t sessions; // at most this many sessions will be open at once
-    bool is_replica; // as after store_follow(store, 0)
-    bool is_fenced;  // as after store_fence(store, 0): whether it may write is not known yet
+    size_t sessions;          // at most this many sessions will be open at once
+    bool is_replica;          // as after store_follow(store, 0)
+    bool is_fenced;           // as after store_fence(store, 0): whether it may write is not known yet
+    int64_t keeps_expired_ms; // as after store_keep_expired()
     uint64_t
         disk_reserve_bytes;  // store_is_full() while the file system has less than this, or a twentieth, free
     size_t read_cache_bytes; // see store/read_cache.h; 0: none
@@ -83,9 +84,9 @@ void store_observe(struct store *store, store_observer_function *observer, void 
 // and must not use the store. Called by many threads at once. Call before the first session is opened.
 typedef void store_expired_function(void *context, struct bytes key);
 void store_on_expired(struct store *store, store_expired_function *function, void *context);
-// True: compaction leaves keys that have expired where they are, for somebody who wants to find them.
-// Thread-safe. False when the store is opened.
-void store_keep_expired(struct store *store, bool keep);
+// Compaction leaves keys where they are for so long after they have expired, for somebody who wants to find
+// them; INT64_MAX: for ever. Thread-safe.
+void store_keep_expired(struct store *store, int64_t for_ms);
 // This node follows a master, of whose changes it has all that were made up to this moment, by its own clock
 // (0: nothing is known): expired collections that may have been given more time later are not reclaimed.
 // INT64_MAX: it follows nobody. Thread-safe.
