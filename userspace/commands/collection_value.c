@@ -49,6 +49,54 @@ bool collection_look_for(struct command_context *context, const struct collectio
     return true;
 }
 
+static const char *write_one(struct command_context *context, const struct collection *collection,
+                             struct bytes sub_key, sub_key_writer *writer) {
+    struct store_value value;
+    bool is_empty = collection->metadata.size == 0;
+    enum store_status status = is_empty ? STORE_NOT_FOUND : collection_get(collection, sub_key, &value);
+    if (status == STORE_NOT_FOUND)
+        return writer(context, sub_key, NULL);
+    if (status != STORE_OK)
+        return session_error(context->session, status);
+    const char *error = writer(context, sub_key, &value);
+    store_value_release(&value);
+    return error;
+}
+
+void collection_reply_one(struct command_context *context, enum value_type type, sub_key_writer *writer) {
+    struct collection collection;
+    if (collection_read(context, 1, type, &collection) == COLLECTION_FAILED)
+        return;
+    const char *error = write_one(context, &collection, context->arguments[2], writer);
+    if (error != NULL)
+        reply_error(context->reply, error);
+}
+
+void collection_reply_each(struct command_context *context, enum value_type type, sub_key_writer *writer) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct collection collection;
+    const char *error = NULL;
+    if (collection_read(context, 1, type, &collection) == COLLECTION_FAILED)
+        return;
+    reply_array(context->reply, context->count - 2);
+    for (size_t i = 2; i < context->count && error == NULL; i++)
+        error = write_one(context, &collection, context->arguments[i], writer);
+    if (error == NULL)
+        return;
+    output_truncate(&context->reply->output, before);
+    reply_error(context->reply, error);
+}
+
+bool collection_stage_none(struct command_context *context, struct bytes key) {
+    enum store_status status = store_exists(context->session, key, context->now);
+    if (status == STORE_OK)
+        stage_delete(context->session, key);
+    if (status == STORE_OK || status == STORE_NOT_FOUND)
+        return true;
+    reply_store_error(context, status);
+    return false;
+}
+
 void collection_reply_damaged(struct command_context *context) {
     reply_error(context->reply, "ERR the stored collection is damaged: it has fewer elements than it says");
 }

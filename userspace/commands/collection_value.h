@@ -29,6 +29,18 @@ bool collection_look_up(struct command_context *context, const struct collection
 bool collection_look_for(struct command_context *context, const struct collection *collection,
                          struct bytes sub_key, bool *found);
 
+// Replies with what the writer makes of the sub-key in argument 2 of the collection in argument 1; *value is
+// NULL if there is none. It returns NULL, or the error reply if the value is damaged.
+typedef const char *sub_key_writer(struct command_context *context, struct bytes sub_key,
+                                   struct store_value *value);
+void collection_reply_one(struct command_context *context, enum value_type type, sub_key_writer *writer);
+// The same for all arguments from 2 on, as an array. An error takes the place of the whole.
+void collection_reply_each(struct command_context *context, enum value_type type, sub_key_writer *writer);
+
+// There is nothing to be stored under this name: the key goes, whatever it holds. False: the error reply has
+// been written.
+bool collection_stage_none(struct command_context *context, struct bytes key);
+
 // It has fewer elements than its metadata says.
 void collection_reply_damaged(struct command_context *context);
 

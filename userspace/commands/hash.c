@@ -97,68 +97,44 @@ void command_hdel(struct command_context *context) {
 
 // --- Reading single fields ---
 
-// Replies with the field's value or null.
-static bool reply_field(struct command_context *context, const struct collection *hash, struct bytes field) {
-    struct store_value value;
-    bool found = false;
-    if (!collection_look_up(context, hash, field, &found, &value))
-        return false;
-    if (found)
-        string_reply(context, &value);
-    else
+static const char *write_value(struct command_context *context, struct bytes field,
+                               struct store_value *value) {
+    (void)field;
+    if (value == NULL)
         reply_null(context->reply);
-    return true;
+    else
+        string_reply(context, value);
+    return NULL;
+}
+
+static const char *write_presence(struct command_context *context, struct bytes field,
+                                  struct store_value *value) {
+    (void)field;
+    reply_integer(context->reply, value != NULL);
+    return NULL;
+}
+
+static const char *write_length(struct command_context *context, struct bytes field,
+                                struct store_value *value) {
+    (void)field;
+    reply_integer(context->reply, value == NULL ? 0 : (int64_t)value->payload.length);
+    return NULL;
 }
 
 void command_hget(struct command_context *context) {
-    struct collection hash;
-    enum collection_status status = collection_read(context, 1, VALUE_HASH, &hash);
-    if (status == COLLECTION_FOUND)
-        (void)reply_field(context, &hash, context->arguments[2]);
-    else if (status == COLLECTION_MISSING)
-        reply_null(context->reply);
+    collection_reply_one(context, VALUE_HASH, write_value);
 }
 
 void command_hmget(struct command_context *context) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct collection hash;
-    enum collection_status status = collection_read(context, 1, VALUE_HASH, &hash);
-    if (status == COLLECTION_FAILED)
-        return;
-    reply_array(context->reply, context->count - 2);
-    for (size_t i = 2; i < context->count; i++) {
-        if (status == COLLECTION_MISSING) {
-            reply_null(context->reply);
-        } else if (!reply_field(context, &hash, context->arguments[i])) {
-            output_truncate(&context->reply->output, before);
-            reply_store_error(context, STORE_FAILED);
-            return;
-        }
-    }
+    collection_reply_each(context, VALUE_HASH, write_value);
 }
 
 void command_hexists(struct command_context *context) {
-    struct collection hash;
-    bool found = false;
-    enum collection_status status = collection_read(context, 1, VALUE_HASH, &hash);
-    if (status == COLLECTION_FAILED ||
-        (status == COLLECTION_FOUND && !collection_look_for(context, &hash, context->arguments[2], &found)))
-        return;
-    reply_integer(context->reply, found);
+    collection_reply_one(context, VALUE_HASH, write_presence);
 }
 
 void command_hstrlen(struct command_context *context) {
-    struct collection hash;
-    struct store_value value;
-    bool found = false;
-    enum collection_status status = collection_read(context, 1, VALUE_HASH, &hash);
-    if (status == COLLECTION_FAILED ||
-        (status == COLLECTION_FOUND &&
-         !collection_look_up(context, &hash, context->arguments[2], &found, &value)))
-        return;
-    reply_integer(context->reply, found ? (int64_t)value.payload.length : 0);
-    if (found)
-        store_value_release(&value);
+    collection_reply_one(context, VALUE_HASH, write_length);
 }
 
 void command_hlen(struct command_context *context) {

@@ -87,33 +87,19 @@ void command_scard(struct command_context *context) {
         reply_integer(context->reply, (int64_t)set.metadata.size);
 }
 
+static const char *write_presence(struct command_context *context, struct bytes member,
+                                  struct store_value *value) {
+    (void)member;
+    reply_integer(context->reply, value != NULL);
+    return NULL;
+}
+
 void command_sismember(struct command_context *context) {
-    struct collection set;
-    bool found = false;
-    enum collection_status status = collection_read(context, 1, VALUE_SET, &set);
-    if (status == COLLECTION_FAILED ||
-        (status == COLLECTION_FOUND && !collection_look_for(context, &set, context->arguments[2], &found)))
-        return;
-    reply_integer(context->reply, found);
+    collection_reply_one(context, VALUE_SET, write_presence);
 }
 
 void command_smismember(struct command_context *context) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct collection set;
-    enum collection_status status = collection_read(context, 1, VALUE_SET, &set);
-    if (status == COLLECTION_FAILED)
-        return;
-    reply_array(context->reply, context->count - 2);
-    for (size_t i = 2; i < context->count; i++) {
-        bool found = false;
-        if (status == COLLECTION_FOUND &&
-            !collection_look_for(context, &set, context->arguments[i], &found)) {
-            output_truncate(&context->reply->output, before);
-            reply_store_error(context, STORE_FAILED);
-            return;
-        }
-        reply_integer(context->reply, found);
-    }
+    collection_reply_each(context, VALUE_SET, write_presence);
 }
 
 void command_smembers(struct command_context *context) {

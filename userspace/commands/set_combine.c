@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SINTER SUNION SDIFF, their STORE forms, SINTERCARD. Uses: base, arguments, reply_walk, set_algebra.
+// SINTER SUNION SDIFF, their STORE forms, SINTERCARD. Uses: base, arguments, collection_value, reply_walk,
+// set_algebra.
 #include "base/buffer.h"
 #include "commands/arguments.h"
+#include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/set_algebra.h"
 
@@ -122,18 +124,9 @@ static bool stage_portions(struct command_context *context, struct set_algebra *
     return done;
 }
 
-// Nothing in the result: the destination goes, whatever it holds.
-static enum store_status stage_nothing(struct command_context *context, struct bytes key) {
-    enum store_status status = store_exists(context->session, key, context->now);
-    if (status == STORE_OK)
-        stage_delete(context->session, key);
-    return status == STORE_NOT_FOUND ? STORE_OK : status;
-}
-
 static void store_result(struct command_context *context, enum set_operation operation) {
     struct set_algebra algebra;
     struct collection set;
-    enum store_status status = STORE_OK;
     if (!set_algebra_open(&algebra, context, operation, 2, context->count - 2, false))
         return;
     collection_open_anew(context->session, context->arguments[1], VALUE_SET, &set);
@@ -141,10 +134,8 @@ static void store_result(struct command_context *context, enum set_operation ope
     if (done && set.metadata.size != 0)
         collection_save(&set);
     else if (done)
-        status = stage_nothing(context, context->arguments[1]);
-    if (status != STORE_OK)
-        reply_store_error(context, status);
-    else if (done)
+        done = collection_stage_none(context, context->arguments[1]);
+    if (done)
         reply_integer(context->reply, (int64_t)set.metadata.size);
     set_algebra_close(&algebra);
 }

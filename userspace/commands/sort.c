@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SORT and SORT_RO. Uses: arguments, list_value, sort_items, sort_pattern.
+// SORT and SORT_RO. Uses: arguments, collection_value, list_value, sort_items, sort_pattern.
 #include "base/memory.h"
 #include "commands/arguments.h"
+#include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/list_value.h"
 #include "commands/sort_items.h"
@@ -141,21 +142,14 @@ static void reply_output(struct command_context *context, const struct sort_item
 static void store_output(struct command_context *context, const struct sort *sort,
                          const struct sort_items *output) {
     struct list list;
-    struct bytes destination = context->arguments[sort->destination];
-    enum store_status status = STORE_NOT_FOUND;
     list_open_anew(context, sort->destination, &list);
     for (size_t i = 0; i < output->count; i++)
         list_push(&list, LIST_RIGHT, sort_items_at(output, i, NULL));
     if (output->count != 0)
         list_save(&list);
-    else
-        status = store_exists(context->session, destination, context->now);
-    if (status == STORE_OK)
-        stage_delete(context->session, destination);
-    if (status == STORE_OK || status == STORE_NOT_FOUND)
-        reply_integer(context->reply, (int64_t)output->count);
-    else
-        reply_store_error(context, status);
+    else if (!collection_stage_none(context, context->arguments[sort->destination]))
+        return;
+    reply_integer(context->reply, (int64_t)output->count);
 }
 
 // --- All ---

@@ -3,15 +3,12 @@
 // Single members of sorted sets, and all that takes no range of them: ZREM ZCARD ZSCORE ZMSCORE ZRANK
 // ZREVRANK ZSCAN. Uses: arguments, collection_value, collection_scan, zset_value.
 #include "base/buffer.h"
-#include "base/memory.h"
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/zset_value.h"
-
-#include <stdlib.h>
 
 void command_zrem(struct command_context *context) {
     struct collection set;
@@ -44,47 +41,24 @@ void command_zcard(struct command_context *context) {
 
 // --- Scores ---
 
-struct found_score {
-    bool found;
-    double score;
-};
-
-static bool look_up(struct command_context *context, const struct collection *set, size_t index,
-                    struct found_score *out) {
-    return set->metadata.size == 0 ||
-           zset_look_up(context, set, context->arguments[index], &out->found, &out->score);
-}
-
-static void reply_score(struct reply *reply, const struct found_score *score) {
-    if (score->found)
-        reply_double(reply, score->score);
+static const char *write_score(struct command_context *context, struct bytes member,
+                               struct store_value *value) {
+    struct zset_element element;
+    if (value != NULL && !zset_decode_member(member, value->payload, &element))
+        return zset_damaged_error();
+    if (value == NULL)
+        reply_null(context->reply);
     else
-        reply_null(reply);
+        reply_double(context->reply, element.score);
+    return NULL;
 }
 
 void command_zscore(struct command_context *context) {
-    struct collection set;
-    struct found_score score = {.found = false};
-    if (collection_read(context, 1, VALUE_ZSET, &set) != COLLECTION_FAILED &&
-        look_up(context, &set, 2, &score))
-        reply_score(context->reply, &score);
+    collection_reply_one(context, VALUE_ZSET, write_score);
 }
 
-// All are looked up before the first is told, so that an error can take their place.
 void command_zmscore(struct command_context *context) {
-    size_t count = context->count - 2;
-    size_t known = 0;
-    struct collection set;
-    if (collection_read(context, 1, VALUE_ZSET, &set) == COLLECTION_FAILED)
-        return;
-    struct found_score *scores = memory_allocate_zeroed(count, sizeof(*scores));
-    while (known < count && look_up(context, &set, known + 2, &scores[known]))
-        known++;
-    if (known == count)
-        reply_array(context->reply, count);
-    for (size_t i = 0; known == count && i < count; i++)
-        reply_score(context->reply, &scores[i]);
-    free(scores);
+    collection_reply_each(context, VALUE_ZSET, write_score);
 }
 
 // --- Ranks ---
@@ -151,17 +125,19 @@ static void reply_rank_of(struct command_context *context, const struct collecti
 
 static void reply_rank(struct command_context *context, bool from_last) {
     struct collection set;
-    struct found_score score = {.found = false};
+    bool found = false;
+    double score = 0;
     char encoded[ENCODED_DOUBLE_SIZE];
     struct buffer target = {0};
-    if (collection_read(context, 1, VALUE_ZSET, &set) == COLLECTION_FAILED ||
-        !look_up(context, &set, 2, &score))
+    enum collection_status status = collection_read(context, 1, VALUE_ZSET, &set);
+    if (status == COLLECTION_FAILED ||
+        (status == COLLECTION_FOUND && !zset_look_up(context, &set, context->arguments[2], &found, &score)))
         return;
-    if (!score.found) {
+    if (!found) {
         reply_null(context->reply);
         return;
     }
-    encode_double(encoded, score.score);
+    encode_double(encoded, score);
     buffer_append(&target, (struct bytes){encoded, sizeof(encoded)});
     buffer_append(&target, context->arguments[2]);
     reply_rank_of(context, &set, buffer_bytes(&target), from_last);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gathering, storing and removing many members. Uses: arguments, zset_portion.
+// Gathering, storing and removing many members. Uses: collection_value, zset_portion.
 #include "commands/zset_store.h"
 
-#include "commands/arguments.h"
+#include "commands/collection_value.h"
 #include "commands/zset_portion.h"
 
 bool zset_gather(struct command_context *context, const struct collection *set,
@@ -17,14 +17,6 @@ bool zset_gather(struct command_context *context, const struct collection *set,
     while (zset_walk_next(&walk, &element))
         zset_elements_add(out, &element);
     return zset_walk_end(&walk, context, before);
-}
-
-// The key goes, whatever it holds.
-static enum store_status stage_nothing(struct command_context *context, struct bytes key) {
-    enum store_status status = store_exists(context->session, key, context->now);
-    if (status == STORE_OK)
-        stage_delete(context->session, key);
-    return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
 void zset_store_open(struct command_context *context, size_t index, struct collection *made) {
@@ -53,15 +45,11 @@ bool zset_store_put_range(struct command_context *context, const struct collecti
 }
 
 void zset_store_end(struct command_context *context, struct collection *made) {
-    enum store_status status = STORE_OK;
-    if (made->metadata.size == 0)
-        status = stage_nothing(context, made->key);
-    else
+    if (made->metadata.size != 0)
         collection_save(made);
-    if (status == STORE_OK)
-        reply_integer(context->reply, (int64_t)made->metadata.size);
-    else
-        reply_store_error(context, status);
+    else if (!collection_stage_none(context, made->key))
+        return;
+    reply_integer(context->reply, (int64_t)made->metadata.size);
 }
 
 void zset_remove_each(struct collection *set, const struct zset_elements *elements) {
