@@ -9,35 +9,27 @@
 
 #include <cmocka.h>
 
+#include "acted_node.h"
 #include "cluster_client.h"
 #include "lease_client.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 // {bar} is in slot 5061.
 #define SLOT "5061"
-
-enum { WORDS_MAX = 64, WORD_SIZE = 128 };
 
 // What it does when it is told to take the slots over, and what it says when it is told to give them up.
 enum at_take_over { SAY_OK, SAY_NO, HANG_UP, HANG_UP_FOR_GOOD, RUN_OUT_OF_LEASE };
 enum at_give_up { GIVE_UP, HAS_TAKEN_OVER, SAYS_HAS_TAKEN_OVER, OWNS, IS_FENCED, KNOWS_NOTHING, IS_SILENT };
 
 struct destination_double {
-    int listener, port;
-    pthread_t thread;
+    struct acted_node node;
     _Atomic int at_take_over;
     _Atomic int at_give_up;
-    atomic_bool refuses_connections, stop;
     atomic_int takings, givings; // how often it was told to take over, to give up
     redisContext *source;        // whose lease ends
 };
@@ -50,43 +42,22 @@ struct play {
 
 // --- The destination ---
 
-static bool read_words(FILE *in, char words[WORDS_MAX][WORD_SIZE], int *count) {
-    char line[64];
-    if (fgets(line, sizeof(line), in) == NULL || line[0] != '*')
-        return false;
-    *count = (int)strtol(line + 1, NULL, 10);
-    for (int i = 0; i < *count; i++) {
-        if (i >= WORDS_MAX || fgets(line, sizeof(line), in) == NULL || line[0] != '$')
-            return false;
-        size_t length = (size_t)strtol(line + 1, NULL, 10);
-        if (length >= WORD_SIZE || fread(words[i], 1, length, in) != length ||
-            fgets(line, sizeof(line), in) == NULL)
-            return false;
-        words[i][length] = '\0';
-    }
-    return true;
-}
-
-static bool say(int fd, const char *text) {
-    return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
-}
-
 static bool take_over(struct destination_double *actor, int fd) {
     atomic_fetch_add(&actor->takings, 1);
     switch (atomic_load(&actor->at_take_over)) {
     case SAY_NO:
-        return say(fd, "-ERR no\r\n");
+        return acted_node_say(fd, "-ERR no\r\n");
     case HANG_UP_FOR_GOOD:
-        atomic_store(&actor->refuses_connections, true);
+        atomic_store(&actor->node.refuses_connections, true);
         return false;
     case HANG_UP:
         return false;
     case RUN_OUT_OF_LEASE:
         lease_grant(actor->source, 1, 1);
         await_expirations(actor->source, 1);
-        return say(fd, "+OK\r\n");
+        return acted_node_say(fd, "+OK\r\n");
     default:
-        return say(fd, "+OK\r\n");
+        return acted_node_say(fd, "+OK\r\n");
     }
 }
 
@@ -100,9 +71,9 @@ static bool give_up(struct destination_double *actor, int fd) {
                                           [IS_FENCED] = "-READONLY master lease expired: try again\r\n",
                                           [KNOWS_NOTHING] = "-ERR no\r\n",
                                           [IS_SILENT] = ""};
-    while (atomic_load(&actor->at_give_up) == IS_SILENT && !atomic_load(&actor->stop))
+    while (atomic_load(&actor->at_give_up) == IS_SILENT && !atomic_load(&actor->node.is_ending))
         (void)poll(NULL, 0, 5);
-    return say(fd, answers[atomic_load(&actor->at_give_up)]);
+    return acted_node_say(fd, answers[atomic_load(&actor->at_give_up)]);
 }
 
 static bool inform(struct destination_double *actor, int fd) {
@@ -111,10 +82,11 @@ static bool inform(struct destination_double *actor, int fd) {
     char text[256];
     const char *info = atomic_load(&actor->at_give_up) == HAS_TAKEN_OVER ? imported : "cluster_state:ok\r\n";
     (void)snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(info), info);
-    return say(fd, text);
+    return acted_node_say(fd, text);
 }
 
-static bool answer(struct destination_double *actor, int fd, char words[WORDS_MAX][WORD_SIZE]) {
+static bool answer(void *context, int fd, char words[ACTED_WORDS_MAX][ACTED_WORD_SIZE]) {
+    struct destination_double *actor = context;
     bool is_cluster = strcasecmp(words[0], "cluster") == 0;
     if (is_cluster && strcasecmp(words[1], "info") == 0)
         return inform(actor, fd);
@@ -122,44 +94,7 @@ static bool answer(struct destination_double *actor, int fd, char words[WORDS_MA
         return take_over(actor, fd);
     if (is_cluster && strcasecmp(words[1], "import") == 0 && strcmp(words[3], "2") == 0)
         return give_up(actor, fd);
-    return say(fd, "+OK\r\n");
-}
-
-static void serve_link(struct destination_double *actor, int fd) {
-    static char words[WORDS_MAX][WORD_SIZE];
-    int count = 0;
-    FILE *in = fdopen(fd, "r");
-    assert_non_null(in);
-    bool goes_on = true;
-    while (goes_on && read_words(in, words, &count))
-        goes_on = answer(actor, fd, words);
-    (void)fclose(in);
-}
-
-static void *serve(void *argument) {
-    struct destination_double *actor = argument;
-    struct pollfd poll_fd = {.fd = actor->listener, .events = POLLIN};
-    while (!atomic_load(&actor->stop)) {
-        if (poll(&poll_fd, 1, 20) <= 0)
-            continue;
-        int fd = accept(actor->listener, NULL, NULL);
-        if (fd >= 0 && atomic_load(&actor->refuses_connections))
-            (void)close(fd);
-        else if (fd >= 0)
-            serve_link(actor, fd);
-    }
-    return NULL;
-}
-
-static void destination_begin(struct destination_double *actor) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    actor->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(actor->listener, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(listen(actor->listener, 8), 0);
-    assert_int_equal(getsockname(actor->listener, (struct sockaddr *)&address, &length), 0);
-    actor->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&actor->thread, NULL, serve, actor), 0);
+    return acted_node_say(fd, "+OK\r\n");
 }
 
 // --- The source ---
@@ -168,7 +103,7 @@ static void set_topology(struct play *play, int version) {
     char text[256];
     (void)snprintf(text, sizeof(text),
                    ID_A " 127.0.0.1 %d master - 0-8191\n" ID_B " 127.0.0.1 %d master - 8192-16383\n",
-                   play->source.port, play->destination.port);
+                   play->source.port, play->destination.node.port);
     expect_set_nodes(play->client, text, version);
 }
 
@@ -178,7 +113,8 @@ static int open_play(void **state) {
     server_start(&play.source, "cluster-enabled yes\n");
     play.client = server_connect(&play.source);
     play.destination.source = server_connect(&play.source);
-    destination_begin(&play.destination);
+    acted_node_listen(&play.destination.node);
+    acted_node_play(&play.destination.node, answer, &play.destination);
     expect_text(play.client, "OK", "CLUSTERX SETNODEID %s", ID_A);
     set_topology(&play, 1);
     expect_text(play.client, "OK", "SET {bar} 1");
@@ -191,9 +127,7 @@ static int close_play(void **state) {
     redisFree(play->client);
     redisFree(play->destination.source);
     server_discard(&play->source); // its end is the links' end
-    atomic_store(&play->destination.stop, true);
-    (void)pthread_join(play->destination.thread, NULL);
-    (void)close(play->destination.listener);
+    acted_node_end(&play->destination.node);
     return 0;
 }
 
@@ -330,7 +264,7 @@ static void what_is_in_doubt_outlives_a_restart(void **state) {
     play->client = server_connect(&play->source);
     play->destination.source = server_connect(&play->source);
     expect_in_doubt(play);
-    atomic_store(&play->destination.refuses_connections, false);
+    atomic_store(&play->destination.node.refuses_connections, false);
     await_state(play, "migrating_state: success\r\n");
     expect_error(play->client, "MOVED " SLOT, "SET {bar} 2");
 }

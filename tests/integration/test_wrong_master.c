@@ -9,25 +9,15 @@
 
 #include <cmocka.h>
 
+#include "acted_node.h"
 #include "replication_pair.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum { WORDS_MAX = 8, WORD_SIZE = 256 };
 
 struct master_double {
-    int listener, port;
-    pthread_t thread;
-    atomic_bool stop;
+    struct acted_node node;
     const char *info; // its answer to INFO
     const char *list; // of its files
     const char *file; // what it says when it is asked for them
@@ -41,19 +31,6 @@ struct play {
 };
 
 // --- The master ---
-
-static bool read_words(FILE *in, char words[WORDS_MAX][WORD_SIZE]) {
-    char line[WORD_SIZE];
-    if (fgets(line, sizeof(line), in) == NULL || line[0] != '*')
-        return false;
-    int count = (int)strtol(line + 1, NULL, 10);
-    for (int i = 0; i < count; i++) {
-        if (i >= WORDS_MAX || fgets(line, sizeof(line), in) == NULL || // its length
-            fgets(words[i], WORD_SIZE, in) == NULL)
-            return false;
-    }
-    return true;
-}
 
 static const char *answer_to(struct master_double *actor, const char *command) {
     const struct {
@@ -70,39 +47,11 @@ static const char *answer_to(struct master_double *actor, const char *command) {
     return "+OK\r\n";
 }
 
-static void serve_link(struct master_double *actor, int fd) {
-    char words[WORDS_MAX][WORD_SIZE];
-    FILE *in = fdopen(fd, "r");
-    assert_non_null(in);
-    while (read_words(in, words)) {
-        const char *answer = answer_to(actor, words[0]);
-        atomic_fetch_add(&actor->fetches, answer == actor->file);
-        (void)send(fd, answer, strlen(answer), MSG_NOSIGNAL);
-    }
-    (void)fclose(in);
-}
-
-static void *serve(void *argument) {
-    struct master_double *actor = argument;
-    struct pollfd poll_fd = {.fd = actor->listener, .events = POLLIN};
-    while (!atomic_load(&actor->stop)) {
-        if (poll(&poll_fd, 1, 20) <= 0)
-            continue;
-        int fd = accept(actor->listener, NULL, NULL);
-        if (fd >= 0)
-            serve_link(actor, fd);
-    }
-    return NULL;
-}
-
-static void master_begin(struct master_double *actor) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    actor->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(actor->listener, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(listen(actor->listener, 8), 0);
-    assert_int_equal(getsockname(actor->listener, (struct sockaddr *)&address, &length), 0);
-    actor->port = ntohs(address.sin_port);
+static bool answer(void *context, int fd, char words[ACTED_WORDS_MAX][ACTED_WORD_SIZE]) {
+    struct master_double *actor = context;
+    const char *text = answer_to(actor, words[0]);
+    atomic_fetch_add(&actor->fetches, text == actor->file);
+    return acted_node_say(fd, text);
 }
 
 static const char a_kvfence[] = "$17\r\nkvfence_version:1\r\n";
@@ -111,7 +60,7 @@ static const char a_kvrocks[] = "$17\r\nkvrocks_version:2\r\n";
 static int open_play(void **state) {
     static struct play play;
     memset(&play, 0, sizeof(play));
-    master_begin(&play.master);
+    acted_node_listen(&play.master.node);
     server_start(&play.replica, "replication-recv-timeout-ms 2000\n");
     play.client = server_connect(&play.replica);
     expect_text(play.client, "OK", "SET own 1");
@@ -123,9 +72,7 @@ static int close_play(void **state) {
     struct play *play = *state;
     redisFree(play->client);
     server_discard(&play->replica); // its end is the links' end
-    atomic_store(&play->master.stop, true);
-    (void)pthread_join(play->master.thread, NULL);
-    (void)close(play->master.listener);
+    acted_node_end(&play->master.node);
     return 0;
 }
 
@@ -133,8 +80,8 @@ static void follow_the_double(struct play *play, const char *info, const char *l
     play->master.info = info;
     play->master.list = list;
     play->master.file = file;
-    assert_int_equal(pthread_create(&play->master.thread, NULL, serve, &play->master), 0);
-    follow(play->client, play->master.port);
+    acted_node_play(&play->master.node, answer, &play->master);
+    follow(play->client, play->master.node.port);
 }
 
 // --- Tests ---
