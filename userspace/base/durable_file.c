@@ -22,8 +22,10 @@ bool durable_file_write_all(int file, struct bytes text) {
         ssize_t count = write(file, text.data, text.length);
         if (count < 0 && errno == EINTR)
             continue;
-        if (count < 0)
+        if (count <= 0) {
+            errno = count == 0 ? ENOSPC : errno;
             return false;
+        }
         text.data += count;
         text.length -= (size_t)count;
     }

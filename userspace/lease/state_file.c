@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/durable_file.h"
 #include "base/number.h"
 
 #include <errno.h>
@@ -156,43 +157,17 @@ bool state_file_read(const char *directory, struct lease_record *record, char er
 
 // --- Writing ---
 
-static bool write_whole(int file, const char *text, size_t length) {
-    while (length > 0) {
-        ssize_t count = write(file, text, length);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0) {
-            errno = count == 0 ? ENOSPC : errno;
-            return false;
-        }
-        text += count;
-        length -= (size_t)count;
-    }
-    return true;
-}
-
-static bool write_durably(const char *path, const char *text, size_t length) {
+static bool write_durably(const char *path, struct bytes text) {
     // What a crash left behind under that name.
     if (unlink(path) != 0 && errno != ENOENT)
         return false;
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return false;
-    bool done = write_whole(file, text, length) && fsync(file) == 0;
+    bool done = durable_file_write_all(file, text) && fsync(file) == 0;
     int reason = errno;
     if (close(file) != 0 && done)
         return false;
-    errno = reason;
-    return done;
-}
-
-static bool sync_directory(const char *directory) {
-    int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    bool done = fsync(file) == 0;
-    int reason = errno;
-    (void)close(file);
     errno = reason;
     return done;
 }
@@ -204,12 +179,12 @@ bool state_file_write(const char *directory, struct lease_record record, char er
     if (!path_of(directory, "", path, error) || !path_of(directory, ".new", draft, error))
         return false;
     size_t length = state_file_encode(record, text);
-    if (!write_durably(draft, text, length) || rename(draft, path) != 0) {
+    if (!write_durably(draft, (struct bytes){.data = text, .length = length}) || rename(draft, path) != 0) {
         int reason = errno;
         (void)unlink(draft);
         return failed(error, "'%s' cannot be written: %s", path, strerror(reason));
     }
-    if (!sync_directory(directory))
+    if (!durable_file_sync_directory(path))
         return failed(error, "'%s' cannot be made durable: %s", path, strerror(errno));
     return true;
 }
