@@ -204,8 +204,8 @@ static void open_walk(struct zset_walk *walk, const struct collection *set, cons
         return;
     walk->iterator =
         collection_iterator_open(set, range->kind == ZSET_BY_LEX ? FAMILY_DEFAULT : FAMILY_ZSET_SCORE);
-    if (range->is_locked && range->kind != ZSET_BY_LEX)
-        collection_iterator_use_ends(walk->iterator);
+    if (range->kind != ZSET_BY_LEX)
+        collection_iterator_use_ends(walk->iterator, set, range->is_locked);
 }
 
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {

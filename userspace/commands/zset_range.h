@@ -26,7 +26,7 @@ struct zset_range {
     bool is_reverse;
     int64_t start, stop;        // by rank, in the direction of the walk; negative: from the end of it
     struct zset_bound min, max; // by score and by member
-    bool is_locked;             // the set's key is, for writing: its ends are found faster
+    bool is_locked;             // the set's key is, for writing
     int64_t offset, limit;      // not by rank; a negative limit: none
 };
 

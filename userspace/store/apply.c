@@ -39,10 +39,11 @@ static char *write_batch(struct store_session *session, struct bytes batch) {
     char *reason = NULL;
     rocksdb_writebatch_t *changes = rocksdb_writebatch_create_from(batch.data, batch.length);
     note_changes(session, batch);
-    zset_ends_forget(store->zset_ends);
+    zset_ends_change_begin(store->zset_ends);
     read_cache_change_begin(store->read_cache, &session->changes);
     rocksdb_write(store->database, store->options.write, changes, &reason);
     read_cache_change_end(store->read_cache, &session->changes);
+    zset_ends_change_end(store->zset_ends);
     rocksdb_writebatch_destroy(changes);
     if (reason != NULL)
         write_ahead_log_note_failure(store->log);

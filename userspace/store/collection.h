@@ -61,9 +61,10 @@ enum store_status collection_copy(const struct collection *from, struct bytes ke
 struct collection_iterator;
 struct collection_iterator *collection_iterator_open(const struct collection *collection,
                                                      enum column_family family);
-// For a sorted set's second index, with the key's lock held: seeks from its ends begin where the elements do,
-// however many were taken away there. Does nothing in a transaction.
-void collection_iterator_use_ends(struct collection_iterator *iterator);
+// For a sorted set's second index: seeks from its ends begin where the elements do, however many were taken
+// away there (store/zset_ends.h). `is_locked`: the key's lock is held.
+void collection_iterator_use_ends(struct collection_iterator *iterator, const struct collection *set,
+                                  bool is_locked);
 // Positions at the first sub-key >= `sub_key`; for walking backwards at the last one <= it.
 void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key);
 void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key);

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "store/collection.h"
+#include "store/end_seeks.h"
 #include "store/entry_draws.h"
 #include "store/session_internal.h"
 
@@ -18,13 +19,11 @@ struct collection_iterator {
     struct buffer target;
     uint64_t size;             // of the collection
     struct entry_draws *draws; // NULL until the first one
-    struct zset_ends *ends;    // NULL: they are not to be used
-    struct buffer bound;       // one of them
-    enum zset_end from;        // the end that the last seek was for
-    bool has_come_from_end;    // and nothing was passed over: what it meets is the bound
-    bool knows_bounds;         // RocksDB ends where the collection does; an indexed batch's iterator does not
-    bool fresh;                // the entry under the iterator has not been handed out yet
-    bool on_entry;             // it is an entry of the collection, and has been
+    struct end_seeks_moment moment;
+    struct end_seeks *ends; // NULL: they are not to be used
+    bool knows_bounds;      // RocksDB ends where the collection does; an indexed batch's iterator does not
+    bool fresh;             // the entry under the iterator has not been handed out yet
+    bool on_entry;          // it is an entry of the collection, and has been
 };
 
 // The prefix ends in the version, which is never all ones, so that the next version is the end.
@@ -45,6 +44,7 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
     struct collection_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->size = collection->metadata.size;
+    iterator->moment = end_seeks_moment(store);
     session->round_read = true;
     session->reads++;
     encode_sub_key(&iterator->prefix, &store->layout, collection->key, collection->metadata.version,
@@ -72,68 +72,33 @@ static struct bytes target_for(struct collection_iterator *iterator, struct byte
     return buffer_bytes(&iterator->target);
 }
 
-// --- From the ends of sorted sets ---
-
-// What this session or others have staged cannot be there: zset_ends.h tells why that matters.
-void collection_iterator_use_ends(struct collection_iterator *iterator) {
-    const struct store_session *session = iterator->session;
-    if (session->state != SESSION_IDLE && !session->in_transaction && session->snapshot == NULL &&
-        session->staged == 0)
-        iterator->ends = session->store->zset_ends;
-}
-
-// True if there is a bound, which is iterator->bound.
-static bool find_bound(struct collection_iterator *iterator, enum zset_end end) {
-    iterator->has_come_from_end = false;
-    if (iterator->ends == NULL)
-        return false;
-    iterator->from = end;
-    buffer_clear(&iterator->bound);
-    return zset_ends_find(iterator->ends, buffer_bytes(&iterator->prefix), end, &iterator->bound);
-}
-
-// Where to seek for this sub-key; empty is the first.
-static struct bytes start_for(struct collection_iterator *iterator, struct bytes sub_key) {
-    bool is_known = find_bound(iterator, ZSET_FIRST);
-    bool is_beyond = is_known && bytes_compare(sub_key, buffer_bytes(&iterator->bound)) <= 0;
-    iterator->has_come_from_end = is_beyond || (iterator->ends != NULL && sub_key.length == 0);
-    return is_beyond ? buffer_bytes(&iterator->bound) : sub_key;
-}
-
-static struct bytes start_back_for(struct collection_iterator *iterator, struct bytes sub_key) {
-    bool is_known = find_bound(iterator, ZSET_LAST);
-    iterator->has_come_from_end = is_known && bytes_compare(sub_key, buffer_bytes(&iterator->bound)) >= 0;
-    return iterator->has_come_from_end ? buffer_bytes(&iterator->bound) : sub_key;
-}
-
-static void learn_bound(const struct collection_iterator *iterator) {
-    size_t length = 0;
-    size_t prefix = iterator->prefix.length;
-    const char *key = rocksdb_iter_key(iterator->entries, &length);
-    zset_ends_learn(iterator->ends, buffer_bytes(&iterator->prefix), iterator->from,
-                    (struct bytes){key + prefix, length - prefix});
+void collection_iterator_use_ends(struct collection_iterator *iterator, const struct collection *set,
+                                  bool is_locked) {
+    iterator->ends = end_seeks_open(iterator->session, set->key, &iterator->prefix, &iterator->end,
+                                    iterator->moment, is_locked);
 }
 
 // --- Seeking ---
 
 void collection_iterator_seek(struct collection_iterator *iterator, struct bytes sub_key) {
-    struct bytes target = target_for(iterator, start_for(iterator, sub_key));
+    struct bytes start = iterator->ends == NULL ? sub_key : end_seeks_from(iterator->ends, sub_key);
+    struct bytes target = target_for(iterator, start);
     rocksdb_iter_seek(iterator->entries, target.data, target.length);
     iterator->fresh = true;
 }
 
 void collection_iterator_seek_back(struct collection_iterator *iterator, struct bytes sub_key) {
-    struct bytes target = target_for(iterator, start_back_for(iterator, sub_key));
+    struct bytes start = iterator->ends == NULL ? sub_key : end_seeks_back_from(iterator->ends, sub_key);
+    struct bytes target = target_for(iterator, start);
     rocksdb_iter_seek_for_prev(iterator->entries, target.data, target.length);
     iterator->fresh = true;
 }
 
 // The end itself is nobody's key of this collection, so the last entry before it is the wanted one.
 void collection_iterator_seek_last(struct collection_iterator *iterator) {
-    bool is_known = find_bound(iterator, ZSET_LAST);
-    struct bytes start =
-        is_known ? target_for(iterator, buffer_bytes(&iterator->bound)) : buffer_bytes(&iterator->end);
-    iterator->has_come_from_end = iterator->ends != NULL;
+    struct bytes last;
+    bool is_known = iterator->ends != NULL && end_seeks_from_last(iterator->ends, &last);
+    struct bytes start = is_known ? target_for(iterator, last) : buffer_bytes(&iterator->end);
     rocksdb_iter_seek_for_prev(iterator->entries, start.data, start.length);
     iterator->fresh = true;
     if (!rocksdb_iter_valid(iterator->entries))
@@ -169,15 +134,21 @@ static bool entry_at(const struct collection_iterator *iterator, struct bytes *s
 
 typedef void move_function(rocksdb_iterator_t *entries);
 
+static void note_met(const struct collection_iterator *iterator) {
+    struct bytes met;
+    if (key_at(iterator, &met))
+        end_seeks_met(iterator->ends, met);
+}
+
 static bool step(struct collection_iterator *iterator, move_function *move, struct bytes *sub_key,
                  struct bytes *value) {
     if (!iterator->fresh && iterator->on_entry)
         move(iterator->entries);
-    bool is_bound = iterator->fresh && iterator->has_come_from_end;
+    bool is_first = iterator->fresh && iterator->ends != NULL;
     iterator->fresh = false;
     iterator->on_entry = entry_at(iterator, sub_key, value);
-    if (is_bound && iterator->on_entry)
-        learn_bound(iterator);
+    if (is_first && iterator->on_entry)
+        note_met(iterator);
     return iterator->on_entry;
 }
 
@@ -213,6 +184,6 @@ void collection_iterator_close(struct collection_iterator *iterator) {
     buffer_release(&iterator->prefix);
     buffer_release(&iterator->end);
     buffer_release(&iterator->target);
-    buffer_release(&iterator->bound);
+    end_seeks_close(iterator->ends);
     free(iterator);
 }

@@ -111,6 +111,14 @@ void key_locks_release(struct key_locks *locks, struct key_lock_set *set) {
     release_to(locks, set, 0);
 }
 
+bool key_locks_is_free(struct key_locks *locks, struct bytes key) {
+    pthread_mutex_t *stripe = &locks->stripes[stripe_of(locks, key)];
+    if (pthread_mutex_trylock(stripe) != 0)
+        return false;
+    always_assert(pthread_mutex_unlock(stripe) == 0, "a locked key can be unlocked");
+    return true;
+}
+
 void key_lock_set_release_memory(struct key_lock_set *set) {
     always_assert(set->count == 0, "a set of key locks is released before its memory");
     free(set->stripes);

@@ -29,6 +29,8 @@ void key_locks_take(struct key_locks *locks, struct key_lock_set *set, const str
 // Adds the stripes of more keys to a set that has been taken, if nobody else holds one of them. False: the
 // set is as it was. Never waits, so that it cannot be part of a ring.
 bool key_locks_add(struct key_locks *locks, struct key_lock_set *set, const struct bytes *keys, size_t count);
+// True if nobody held the key's stripe for a moment of this call: who has held it before is through.
+bool key_locks_is_free(struct key_locks *locks, struct bytes key);
 // Releases them all and empties the set, keeping its memory.
 void key_locks_release(struct key_locks *locks, struct key_lock_set *set);
 void key_lock_set_release_memory(struct key_lock_set *set);

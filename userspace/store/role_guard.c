@@ -69,6 +69,14 @@ void role_guard_leave(struct role_guard *guard, size_t holder) {
     unlock(&guard->holders[holder].mutex);
 }
 
+bool role_guard_is_free(struct role_guard *guard, size_t holder) {
+    always_assert(holder < guard->count, "a holder of the role guard has a place in it");
+    if (pthread_mutex_trylock(&guard->holders[holder].mutex) != 0)
+        return false;
+    unlock(&guard->holders[holder].mutex);
+    return true;
+}
+
 void role_guard_take(struct role_guard *guard) {
     lock(&guard->takers);
     atomic_store_explicit(&guard->wanted, true, memory_order_relaxed);

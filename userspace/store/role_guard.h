@@ -6,6 +6,7 @@
 #ifndef KVFENCE_STORE_ROLE_GUARD_H
 #define KVFENCE_STORE_ROLE_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct role_guard;
@@ -16,6 +17,9 @@ void role_guard_close(struct role_guard *guard);
 // `holder` is 0 to holders - 1, used by one thread at a time. Both block. Not recursive.
 void role_guard_enter(struct role_guard *guard, size_t holder);
 void role_guard_leave(struct role_guard *guard, size_t holder);
+
+// True if nobody had taken the guard exclusively for a moment of this call. Not from inside.
+bool role_guard_is_free(struct role_guard *guard, size_t holder);
 
 // Waits for all holders to leave and keeps them out. May be called by any thread that is not inside.
 void role_guard_take(struct role_guard *guard);

@@ -221,8 +221,9 @@ bool store_replace(struct store *store, const char *directory, char error[STORE_
     store_follow(store, 0);
     const struct read_changes everything = {.all = true};
     read_cache_change_begin(store->read_cache, &everything);
+    zset_ends_change_begin(store->zset_ends);
     bool replaced = replace(store, directory, error);
-    zset_ends_forget(store->zset_ends);
+    zset_ends_change_end(store->zset_ends);
     read_cache_change_end(store->read_cache, &everything);
     atomic_store(&store->is_wanted, false);
     store_let_go(store);
