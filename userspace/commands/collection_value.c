@@ -60,6 +60,7 @@ static const char *write_one(struct command_context *context, const struct colle
         return session_error(context->session, status);
     const char *error = writer(context, sub_key, &value);
     store_value_release(&value);
+    // cppcheck-suppress returnDanglingLifetime ; it is not made of the value
     return error;
 }
 

@@ -30,7 +30,7 @@ bool collection_look_for(struct command_context *context, const struct collectio
                          struct bytes sub_key, bool *found);
 
 // Replies with what the writer makes of the sub-key in argument 2 of the collection in argument 1; *value is
-// NULL if there is none. It returns NULL, or the error reply if the value is damaged.
+// NULL if there is none. It returns NULL, or if the value is damaged the error reply, a constant.
 typedef const char *sub_key_writer(struct command_context *context, struct bytes sub_key,
                                    struct store_value *value);
 void collection_reply_one(struct command_context *context, enum value_type type, sub_key_writer *writer);

@@ -2,11 +2,12 @@
 //
 // Members that are held in memory, each once and with a score: what very many sets have come to, which are
 // walked over one after the other because all at once would take too much memory and too many files. Not
-// thread-safe. May use: base, server/hash_map.
+// thread-safe. May use: base, store/key_hash, server/hash_map.
 #ifndef KVFENCE_COMMANDS_MEMBER_TABLE_H
 #define KVFENCE_COMMANDS_MEMBER_TABLE_H
 
 #include "base/bytes.h"
+#include "store/key_hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ struct table_entry;
 // Zero-initialised is empty and valid.
 struct member_table {
     struct table_entry *entries;
-    size_t bytes; // that they take
+    struct key_hash hash; // chosen with the first entry
+    size_t bytes;         // that they take
 };
 
 void member_table_release(struct member_table *table);

@@ -272,10 +272,11 @@ static bool open_each(struct set_algebra *algebra, struct command_context *conte
     return done;
 }
 
+static set_step *const steps[] = {
+    [SET_INTERSECTION] = intersect, [SET_UNION] = unite, [SET_DIFFERENCE] = subtract};
+
 bool set_algebra_open(struct set_algebra *algebra, struct command_context *context,
                       enum set_operation operation, size_t first, size_t count, bool is_reply) {
-    static set_step *const steps[] = {
-        [SET_INTERSECTION] = intersect, [SET_UNION] = unite, [SET_DIFFERENCE] = subtract};
     size_t existing = 0;
     *algebra = (struct set_algebra){.session = context->session, .step = steps[operation]};
     algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));

@@ -277,23 +277,30 @@ struct key_note {
     bool was_missing, has_expired; // and nobody has been told yet
 };
 
+// NOLINTNEXTLINE(readability-function-size): the macro's size, not ours
 static struct key_note *find_note(const struct key_events_before *before, struct bytes key) {
     struct key_note *note = NULL;
-    HASH_FIND(hh, before->notes, key.data, (unsigned)key.length, note);
+    const char *data = key.length == 0 ? "" : key.data; // memcmp() wants an address even to compare nothing
+    HASH_FIND(hh, before->notes, data, (unsigned)key.length, note);
     return note;
+}
+
+// NOLINTNEXTLINE(readability-function-size): the macro's size, not ours
+static void add_note(struct key_events_before *before, const struct key_note *noted) {
+    struct key_note *note = memory_copy(noted, sizeof(*noted));
+    const char *data = note->key.length == 0 ? "" : note->key.data;
+    HASH_ADD_KEYPTR(hh, before->notes, data, (unsigned)note->key.length, note);
 }
 
 static void note_key(struct command_context *context, struct bytes key, void *argument) {
     struct key_events_before *before = argument;
     uint32_t classes = classes_of(context->server);
-    bool was_missing = (classes & KEY_EVENT_NEW) != 0 && is_missing(context, key);
-    bool has_expired =
-        (classes & KEY_EVENT_EXPIRED) != 0 && store_has_expired(context->session, key, context->now);
-    if ((!was_missing && !has_expired) || find_note(before, key) != NULL)
-        return;
-    struct key_note *note = memory_allocate_zeroed(1, sizeof(*note));
-    *note = (struct key_note){.key = key, .was_missing = was_missing, .has_expired = has_expired};
-    HASH_ADD_KEYPTR(hh, before->notes, note->key.data, (unsigned)key.length, note);
+    const struct key_note note = {.key = key,
+                                  .was_missing = (classes & KEY_EVENT_NEW) != 0 && is_missing(context, key),
+                                  .has_expired = (classes & KEY_EVENT_EXPIRED) != 0 &&
+                                                 store_has_expired(context->session, key, context->now)};
+    if ((note.was_missing || note.has_expired) && find_note(before, key) == NULL)
+        add_note(before, &note);
 }
 
 void key_events_begin(struct command_context *context, struct key_events_before *before) {
