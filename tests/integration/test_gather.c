@@ -9,14 +9,17 @@
 
 #include <cmocka.h>
 
+#include "commands/table.h"
 #include "harness.h"
 #include "inner_server.h"
+#include "raw_client.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Answers for the check function, and counts the questions; asked by the server's workers.
 struct gates {
@@ -170,21 +173,90 @@ static void what_is_read_in_between_is_what_was_written_before(void **state) {
 
 static void all_that_cannot_be_written_are_refused_and_nothing_is_changed(void **state) {
     struct gathering *gathering = *state;
-    static const char *const commands[] = {"INCR number", "HSET hash f v", "SET", "SADD set a",
+    static const char *const commands[] = {"INCR number", "HSET hash f v", "SET",
+                                           "SADD set a",  "HSET text f v", "INCR text",
                                            "GET number",  "LPUSH list a",  "PING"};
+    expect_text(gathering->client, "OK", "SET text abc");
     long long errors = server_info_number(gathering->client, "stats", "total_error_replies");
     atomic_store(&gathering->gates.at_commit, REFUSAL);
     SEND_TOGETHER(gathering->client, commands);
-    for (int i = 0; i < 4; i++)
-        expect_next_text(gathering->client, REFUSAL);
+    expect_next_text(gathering->client, REFUSAL);
+    expect_next_text(gathering->client, REFUSAL);
+    expect_next_text(gathering->client, "ERR wrong number of arguments for 'set' command");
+    expect_next_text(gathering->client, REFUSAL);
+    expect_next_text(gathering->client, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    expect_next_text(gathering->client, "ERR value is not an integer or out of range");
     expect_next_type(gathering->client, REDIS_REPLY_NIL);
     expect_next_text(gathering->client, REFUSAL);
     expect_next_text(gathering->client, "PONG");
-    expect_integer(gathering->client, 0, "DBSIZE");
+    expect_integer(gathering->client, 1, "DBSIZE");
     expect_integer(gathering->client, 0, "EXISTS number hash set list");
-    assert_true(server_info_number(gathering->client, "stats", "total_error_replies") >= errors + 5);
+    assert_int_equal(server_info_number(gathering->client, "stats", "total_error_replies"), errors + 7);
     atomic_store(&gathering->gates.at_commit, NULL);
     expect_integer(gathering->client, 1, "INCR number");
+}
+
+static void a_protocol_error_is_told_behind_the_refusals(void **state) {
+    struct gathering *gathering = *state;
+    static const char request[] = "INCR a\r\nINCR a\r\n*x\r\n";
+    static const char wanted[] = "-" REFUSAL "\r\n-" REFUSAL "\r\n-ERR Protocol error";
+    char reply[sizeof(wanted) - 1];
+    int fd = server_connect_raw(&gathering->inner.address);
+    atomic_store(&gathering->gates.at_commit, REFUSAL);
+    raw_send(fd, request, sizeof(request) - 1);
+    raw_read(fd, reply, sizeof(reply));
+    assert_memory_equal(reply, wanted, sizeof(reply));
+    assert_int_equal(close(fd), 0);
+}
+
+static void fill_with_each_kind(redisContext *client) {
+    static const char *const fill[] = {"SET string abc", "SET number 1",  "HSET hash 1 1", "RPUSH list 1 2",
+                                       "SADD set 1 2",   "ZADD zset 1 1", "HSET dead 1 1", "PEXPIRE dead 1"};
+    expect_text(client, "OK", "FLUSHALL");
+    SEND_TOGETHER(client, fill);
+    expect_next_text(client, "OK");
+    expect_next_text(client, "OK");
+    for (size_t i = 2; i < sizeof(fill) / sizeof(fill[0]); i++)
+        expect_next_type(client, REDIS_REPLY_INTEGER);
+}
+
+// With arguments that are as seldom right as wrong.
+static void append_call(redisContext *client, const struct command *called, const char *key) {
+    static const char *const formats[] = {"%s %s", "%s %s 1", "%s %s 1 1"};
+    size_t arguments = (size_t)abs(called->arity);
+    assert_in_range(arguments, 2, 4);
+    assert_int_equal(redisAppendCommand(client, formats[arguments - 2], called->name, key), REDIS_OK);
+}
+
+// On each kind of key, between two others, it gets one reply.
+static void call_everywhere(redisContext *client, const struct command *called) {
+    static const char *const keys[] = {"missing", "string", "number", "hash", "list", "set", "zset", "dead"};
+    redisReply *reply = NULL;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        fill_with_each_kind(client);
+        assert_int_equal(redisAppendCommand(client, "INCR before"), REDIS_OK);
+        append_call(client, called, keys[i]);
+        assert_int_equal(redisAppendCommand(client, "ECHO behind"), REDIS_OK);
+        expect_next_type(client, REDIS_REPLY_INTEGER);
+        assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        freeReplyObject(reply);
+        expect_next_text(client, "behind");
+    }
+}
+
+static void every_command_that_is_gathered_can_be(void **state) {
+    struct gathering *gathering = *state;
+    size_t count = 0;
+    int gathered = 0;
+    struct command *commands = commands_copy(&count);
+    for (size_t i = 0; i < count; i++) {
+        if ((commands[i].flags & COMMAND_GATHERED) == 0)
+            continue;
+        call_everywhere(gathering->client, &commands[i]);
+        gathered++;
+    }
+    free(commands);
+    assert_in_range(gathered, 30, 100);
 }
 
 static void replies_that_nobody_wants_do_not_come(void **state) {
@@ -226,6 +298,23 @@ static void the_last_words_of_a_client_that_leaves_are_done(void **state) {
 }
 
 // --- Those who watch ---
+
+static void slow_commits_are_told_of(void **state) {
+    struct gathering *gathering = *state;
+    static const char *const commands[] = {"INCR a", "INCR a", "INCR a", "ECHO x"};
+    expect_text(gathering->client, "OK", "CONFIG SET slowlog-log-slower-than 0");
+    SEND_TOGETHER(gathering->client, commands);
+    for (int i = 1; i <= 3; i++)
+        expect_next_integer(gathering->client, i);
+    expect_next_text(gathering->client, "x");
+    redisReply *reply = command(gathering->client, "SLOWLOG GET 2"); // the newest first: ECHO, the commit
+    assert_int_equal(reply->elements, 2);
+    const redisReply *words = reply->element[1]->element[3];
+    assert_int_equal(words->elements, 2);
+    assert_string_equal(words->element[0]->str, "incr");
+    assert_string_equal(words->element[1]->str, "(and 2 commands before it, written together)");
+    freeReplyObject(reply);
+}
 
 static void monitors_see_each_command(void **state) {
     struct gathering *gathering = *state;
@@ -365,6 +454,31 @@ static void nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet(void 
         expect_integer(load.gathering->client, atomic_load(&load.added[i]), "INCRBY counter-%u 0", i);
 }
 
+// Whether events are wanted changes in the middle of pipelines.
+static void *subscribe_again_and_again(void *argument) {
+    struct load *load = argument;
+    redisContext *client = server_connect(&load->gathering->inner.address);
+    for (int round = 0; round < 3000; round++) {
+        redisReply *reply = redisCommand(client, round % 2 == 0 ? "SUBSCRIBE x" : "UNSUBSCRIBE x");
+        atomic_fetch_add(&load->errors, reply == NULL || reply->type == REDIS_REPLY_ERROR);
+        freeReplyObject(reply);
+    }
+    redisFree(client);
+    return NULL;
+}
+
+static void subscribers_may_come_and_go_meanwhile(void **state) {
+    struct load load = {.gathering = *state};
+    pthread_t threads[2];
+    expect_text(load.gathering->client, "OK", "CONFIG SET notify-keyspace-events KEA");
+    assert_int_equal(pthread_create(&threads[0], NULL, subscribe_again_and_again, &load), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, count_in_pipelines, &load), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&load.errors), 0);
+    expect_integer(load.gathering->client, atomic_load(&load.added[0]), "INCRBY counter-0 0");
+}
+
 // Each writes the same number to all keys of a pipeline's command, and no reader may find two.
 enum { PAIR_ROUNDS = 2000 };
 
@@ -453,14 +567,18 @@ int main(void) {
         WITH_SERVER(a_command_that_fails_leaves_its_neighbours_done),
         WITH_SERVER(what_is_read_in_between_is_what_was_written_before),
         WITH_SERVER(all_that_cannot_be_written_are_refused_and_nothing_is_changed),
+        WITH_SERVER(a_protocol_error_is_told_behind_the_refusals),
+        WITH_SERVER(every_command_that_is_gathered_can_be),
         WITH_SERVER(replies_that_nobody_wants_do_not_come),
         WITH_SERVER(more_than_is_written_at_once_is_written_in_parts),
         WITH_SERVER(the_last_words_of_a_client_that_leaves_are_done),
+        WITH_SERVER(slow_commits_are_told_of),
         WITH_SERVER(monitors_see_each_command),
         WITH_SERVER(events_are_told_of_each_command),
         WITH_SERVER(who_waits_for_a_key_gets_what_was_pushed_first),
         WITH_SERVER(who_watches_a_key_is_told),
         WITH_SERVER(nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet),
+        WITH_SERVER(subscribers_may_come_and_go_meanwhile),
         WITH_SERVER(nobody_sees_half_of_a_command),
         WITH_SERVER(a_reply_tells_what_has_come_of_its_command),
     };

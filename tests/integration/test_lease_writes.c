@@ -109,6 +109,35 @@ static void each_write_of_a_pipeline_is_refused_and_its_neighbours_are_answered(
     expect_integer(client, 1, "DBSIZE");
 }
 
+static void send_many_at_once(redisContext *client, int writes) {
+    for (int i = 0; i < writes; i++)
+        assert_int_equal(redisAppendCommand(client, "INCR key-%d", i), REDIS_OK);
+    send_command(client, "PING");
+}
+
+static void writes_that_are_sent_together_are_counted_one_by_one(void **state) {
+    enum { WRITES = 150 };
+    redisContext *client = client_of(state);
+    let_a_lease_run_out(client);
+    send_many_at_once(client, WRITES);
+    for (int i = 0; i < WRITES; i++)
+        expect_next_refusal(client);
+    expect_next_text(client, "PONG");
+    assert_int_equal(lease_number(client, "lease_writes_refused"), WRITES);
+    redisReply *reply = command(client, "INFO errorstats");
+    (void)text_after(reply->str, "errorstat_READONLY:count=150\r\n");
+    freeReplyObject(reply);
+    set_mode(client, "log-only");
+    send_many_at_once(client, WRITES);
+    for (int i = 0; i < WRITES; i++) {
+        assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+        freeReplyObject(reply);
+    }
+    expect_next_text(client, "PONG");
+    assert_int_equal(lease_number(client, "lease_writes_logged"), WRITES);
+}
+
 static void exec_is_refused_as_a_whole(void **state) {
     redisContext *client = client_of(state);
     let_a_lease_run_out(client);
@@ -342,6 +371,7 @@ int main(void) {
         own_server_test(writes_flow_under_the_lease_stop_with_it_and_come_back_with_the_next, BLOCKING),
         own_server_test(reads_and_operation_go_on_without_the_lease, BLOCKING),
         own_server_test(each_write_of_a_pipeline_is_refused_and_its_neighbours_are_answered, BLOCKING),
+        own_server_test(writes_that_are_sent_together_are_counted_one_by_one, BLOCKING),
         own_server_test(exec_is_refused_as_a_whole, BLOCKING),
         own_server_test(a_refusal_is_counted_like_other_errors_and_ends_no_connection, BLOCKING),
         own_server_test(disabled_answers_and_records_heartbeats_and_refuses_nothing, ""),

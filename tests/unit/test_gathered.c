@@ -152,6 +152,20 @@ static void only_the_last_of_an_entrys_metadata_is_written_and_all_of_its_elemen
     store_fixture_close(&fixture);
 }
 
+// Whoever makes commands of the log again would else find the old elements under the new key.
+static void a_deletion_is_always_written(void **state) {
+    struct gathered *gathered = *state;
+    struct store_fixture fixture;
+    store_fixture_open(&fixture, NULL);
+    gathered_log_data(gathered, BYTES_LITERAL("hash"));
+    put(gathered, FAMILY_METADATA, "h", "1");
+    gathered_delete(gathered, FAMILY_METADATA, BYTES_LITERAL("h"));
+    put(gathered, FAMILY_METADATA, "h", "2");
+    put(gathered, FAMILY_METADATA, "h", "3");
+    expect_batch(&fixture, gathered, "#hash-h+h=3");
+    store_fixture_close(&fixture);
+}
+
 static void metadata_of_different_names_is_all_written(void **state) {
     struct gathered *gathered = *state;
     struct store_fixture fixture;
@@ -251,6 +265,7 @@ int main(void) {
         WITH_GATHERED(what_is_dropped_leaves_what_was_there_before),
         WITH_GATHERED(the_batch_has_the_changes_in_their_order),
         WITH_GATHERED(only_the_last_of_an_entrys_metadata_is_written_and_all_of_its_elements),
+        WITH_GATHERED(a_deletion_is_always_written),
         WITH_GATHERED(metadata_of_different_names_is_all_written),
         WITH_GATHERED(random_changes_are_found_and_dropped_as_in_a_model),
     };

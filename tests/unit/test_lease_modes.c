@@ -112,6 +112,22 @@ static void log_only_counts_nothing_before_the_deadline(void **state) {
     assert_int_equal(lease_fixture_logged(fixture, "master lease expired"), 0);
 }
 
+static void writes_of_one_batch_are_counted_one_by_one(void **state) {
+    struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_LOG_ONLY);
+    assert_null(lease_check_commit(fixture->lease));
+    lease_count_more(fixture->lease, false, 15);
+    assert_int_equal(lease_view(fixture->lease).writes_logged, 16);
+    lease_set_mode(fixture->lease, LEASE_BLOCK_WRITE);
+    assert_non_null(lease_check_commit(fixture->lease));
+    lease_count_more(fixture->lease, true, 2);
+    assert_int_equal(lease_view(fixture->lease).writes_refused, 3);
+    lease_set_mode(fixture->lease, LEASE_DISABLED);
+    assert_null(lease_check_commit(fixture->lease));
+    lease_count_more(fixture->lease, false, 15);
+    assert_int_equal(lease_view(fixture->lease).writes_logged, 16);
+    assert_int_equal(lease_view(fixture->lease).writes_refused, 3);
+}
+
 // --- block-write ---
 
 static void block_write_refuses_after_the_deadline(void **state) {
@@ -238,6 +254,7 @@ int main(void) {
         MODE_TEST(log_only_says_once_a_second_for_how_many_writes_a_line_stands),
         MODE_TEST(log_only_leaves_no_write_unlogged_at_the_end),
         MODE_TEST(log_only_counts_nothing_before_the_deadline),
+        MODE_TEST(writes_of_one_batch_are_counted_one_by_one),
         MODE_TEST(block_write_refuses_after_the_deadline),
         MODE_TEST(block_write_acknowledges_nothing_after_the_deadline),
         MODE_TEST(block_write_acknowledges_nothing_of_an_earlier_era),

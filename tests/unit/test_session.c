@@ -558,6 +558,28 @@ static void there_is_an_end_to_what_can_be_gathered(void **state) {
     assert_false(session_gather_is_full(session));
 }
 
+static void reading_and_locking_much_is_an_end_to_gathering_too(void **state) {
+    struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
+    enum { FAR_TOO_MANY = 10000 };
+    char name[24];
+    int count = 0;
+    begin_to_gather(session, "key");
+    for (; !session_gather_is_full(session); count++) {
+        assert_in_range(count, 0, FAR_TOO_MANY);
+        assert_int_equal(store_exists(session, BYTES_LITERAL("key"), 0), STORE_NOT_FOUND);
+    }
+    assert_true(count > 100);
+    session_write_end(session);
+    begin_to_gather(session, "key");
+    for (count = 0; !session_gather_is_full(session); count++) {
+        assert_in_range(count, 0, FAR_TOO_MANY);
+        struct bytes key = {name, (size_t)snprintf(name, sizeof(name), "key-%d", count)};
+        assert_true(session_gather_more(session, &key, 1));
+    }
+    assert_true(count > 50);
+    session_write_end(session);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int main(void) {
@@ -590,6 +612,7 @@ int main(void) {
         WITH_STORE(what_was_gathered_and_not_committed_is_forgotten),
         WITH_STORE(a_key_that_another_session_has_locked_is_not_gathered),
         WITH_STORE(there_is_an_end_to_what_can_be_gathered),
+        WITH_STORE(reading_and_locking_much_is_an_end_to_gathering_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

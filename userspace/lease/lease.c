@@ -144,8 +144,12 @@ static enum lease_mode mode_if_expired(const struct lease *lease, uint64_t word)
     return gate_mode(word);
 }
 
+static void count_many(_Atomic uint64_t *counter, uint64_t number) {
+    (void)atomic_fetch_add_explicit(counter, number, memory_order_relaxed);
+}
+
 static void count(_Atomic uint64_t *counter) {
-    (void)atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    count_many(counter, 1);
 }
 
 const char *lease_check_commit(struct lease *lease) {
@@ -156,6 +160,13 @@ const char *lease_check_commit(struct lease *lease) {
         return NULL;
     count(&lease->writes_refused);
     return "READONLY master lease expired: this node accepts no writes until its controller renews the lease";
+}
+
+void lease_count_more(struct lease *lease, bool refused, uint64_t writes) {
+    if (refused)
+        count_many(&lease->writes_refused, writes);
+    else if (mode_if_expired(lease, look_at_gate(lease)) == LEASE_LOG_ONLY)
+        count_many(&lease->writes_logged, writes);
 }
 
 const char *lease_check_settle(struct lease *lease) {

@@ -62,6 +62,9 @@ void lease_close(struct lease *lease);
 // long ago that master's lease ended.
 const char *lease_check_commit(struct lease *lease);
 const char *lease_check_settle(struct lease *lease);
+// Counts so many more writes that were in the batch which lease_check_commit() has been asked about, and have
+// been refused with it or not.
+void lease_count_more(struct lease *lease, bool refused, uint64_t writes);
 
 // Raised with each change of the node's role and when its lease is given up, so only while the role guard is
 // held exclusively. A round that committed in an earlier era is asked about by the third check as well: in

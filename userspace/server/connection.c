@@ -264,6 +264,7 @@ static void run_commands(struct client *client) {
         if (result == REQUEST_INCOMPLETE)
             return;
         if (result == REQUEST_INVALID) {
+            gather_end(client->worker);
             protocol_error(client, error);
             return;
         }

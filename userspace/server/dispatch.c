@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checking a command before it runs, and running one on its own. Uses: base, store/session, the rest of
+// Running a command on its own, with all that stands around it. Uses: base, store/session, the rest of
 // server/.
 #include "server/dispatch.h"
 
@@ -24,135 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNKNOWN_NAME_MAX = 128, UNKNOWN_ARGUMENTS_MAX = 128, UPPER_NAME_SIZE = 64 };
-
-// --- Checks ---
-
-static void refuse_unknown(struct client *client, const struct bytes *arguments, size_t count) {
-    struct buffer shown = {0};
-    for (size_t i = 1; i < count && shown.length < UNKNOWN_ARGUMENTS_MAX; i++) {
-        int length = (int)(arguments[i].length < UNKNOWN_ARGUMENTS_MAX - shown.length
-                               ? arguments[i].length
-                               : UNKNOWN_ARGUMENTS_MAX - shown.length);
-        buffer_append_format(&shown, "'%.*s' ", length, arguments[i].data);
-    }
-    int name_length = (int)(arguments[0].length < UNKNOWN_NAME_MAX ? arguments[0].length : UNKNOWN_NAME_MAX);
-    reply_error_format(&client->reply, "ERR unknown command '%.*s', with args beginning with: %.*s",
-                       name_length, arguments[0].data, (int)shown.length,
-                       shown.data == NULL ? "" : shown.data);
-    buffer_release(&shown);
-}
-
-static void upper_name(const struct command *command, char out[UPPER_NAME_SIZE]) {
-    size_t length = 0;
-    for (; length < UPPER_NAME_SIZE - 1 && command->name[length] != '\0'; length++)
-        out[length] = (char)toupper((unsigned char)command->name[length]);
-    out[length] = '\0';
-}
-
-static void refuse_unknown_subcommand(struct client *client, const struct command *container,
-                                      struct bytes name) {
-    int length = (int)(name.length < UNKNOWN_NAME_MAX ? name.length : UNKNOWN_NAME_MAX);
-    char upper[UPPER_NAME_SIZE];
-    upper_name(container, upper);
-    reply_error_format(&client->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", length, name.data,
-                       upper);
-}
-
-static bool arity_fits(const struct command *command, size_t count) {
-    return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
-}
-
-static bool in_multi(const struct client *client) {
+bool dispatch_in_multi(const struct client *client) {
     return client->transaction != NULL && client->transaction->open;
-}
-
-// An EXEC that cannot run ends the transaction, as in Redis.
-static void refuse_arity(struct client *client, const struct command *command) {
-    if (!in_multi(client) || (command->flags & COMMAND_EXEC) == 0) {
-        reply_error_format(&client->reply, "ERR wrong number of arguments for '%s' command", command->name);
-        return;
-    }
-    reply_error_format(
-        &client->reply,
-        "EXECABORT Transaction discarded because of: wrong number of arguments for '%s' command",
-        command->name);
-    transaction_discard(client->transaction);
-    watch_remove_all(client->server->watch_table, client->transaction);
-    client_show(client, SHOWN_MULTI, false);
-    client_show_queue(client, CLIENT_NOT_IN_MULTI, 0);
-    atomic_store_explicit(&client->watch_shown, 0, memory_order_relaxed);
-}
-
-static bool is_authenticated_for(struct client *client, const struct command *command) {
-    if ((command->flags & COMMAND_NO_AUTH) != 0 || !client_must_authenticate(client))
-        return true;
-    reply_error(&client->reply, "NOAUTH Authentication required.");
-    return false;
-}
-
-// In RESP2 what is published cannot be told from replies, but for a few that look like it.
-static bool may_run_as_subscriber(struct client *client, const struct command *command) {
-    if (client->topics == NULL || client->reply.protocol != 2 || (command->flags & COMMAND_SUBSCRIBER) != 0)
-        return true;
-    reply_error_format(&client->reply,
-                       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
-                       "are allowed in this context",
-                       command->name);
-    return false;
-}
-
-// False: the error is replied.
-static bool is_fit_to_run(struct client *client, const struct command *command, const struct bytes *arguments,
-                          size_t count) {
-    char elsewhere[NODE_ERROR_SIZE];
-    const char *full = NULL;
-    if (!is_authenticated_for(client, command))
-        return false;
-    if (!arity_fits(command, count)) {
-        refuse_arity(client, command);
-        return false;
-    }
-    if (dispatch_is_elsewhere(client, command, arguments, count, elsewhere)) {
-        dispatch_reply_elsewhere(client, elsewhere);
-        return false;
-    }
-    if ((command->flags & COMMAND_STALE) == 0 &&
-        atomic_load_explicit(&client->server->data_is_stale, memory_order_relaxed)) {
-        reply_error(&client->reply,
-                    "MASTERDOWN Link with MASTER is down and slave-serve-stale-data is set to 'no'.");
-        return false;
-    }
-    if ((command->flags & COMMAND_DENY_FULL) != 0 && store_is_full(client->server->store, &full)) {
-        reply_error(&client->reply, full);
-        return false;
-    }
-    return may_run_as_subscriber(client, command);
-}
-
-// A command that is known and whose function is not called.
-static void count_rejected(struct client *client, const struct command *command) {
-    counter_add(&worker_stats(client->worker)->by_command[command->index].rejected, 1);
-}
-
-// Makes sure that what the arguments name is a command (else `command` is NULL) and can be run by this client
-// with them. NULL: the error is replied.
-static const struct command *admit(struct client *client, const struct command *command,
-                                   const struct bytes *arguments, size_t count) {
-    const struct command_table *table = client->server->commands;
-    if (command == NULL) {
-        refuse_unknown(client, arguments, count);
-        return NULL;
-    }
-    if (count >= 2 && command_is_container(table, command)) {
-        if (is_authenticated_for(client, command))
-            refuse_unknown_subcommand(client, command, arguments[1]);
-        return NULL;
-    }
-    if (is_fit_to_run(client, command, arguments, count))
-        return command;
-    count_rejected(client, command);
-    return NULL;
 }
 
 static bool reaches_replicas(const struct command *command) {
@@ -178,7 +51,7 @@ static bool is_held_by_pause(struct client *client, const struct command *comman
         return false;
     if (mode == PAUSE_ALL)
         return true;
-    if (in_multi(client))
+    if (dispatch_in_multi(client))
         return (command->flags & COMMAND_EXEC) != 0 && queue_reaches_replicas(client->transaction);
     return reaches_replicas(command);
 }
@@ -215,17 +88,17 @@ static void touch_key(void *context, struct bytes key, bool all) {
         key_waits_touch(server->key_waits, key);
 }
 
-bool dispatch_commit(struct command_context *context, struct output_mark before) {
+enum store_status dispatch_commit(struct command_context *context, struct output_mark before) {
     bool writes = session_has_staged(context->session);
     enum store_status status = store_commit(context->session);
     if (status != STORE_OK) {
         output_truncate(&context->reply->output, before);
         reply_error(context->reply, session_error(context->session, status));
-        return false;
+        return status;
     }
     context->client->wrote_this_round |= writes;
     session_each_committed_key(context->session, touch_key, context->server);
-    return true;
+    return STORE_OK;
 }
 
 void dispatch_track_keys(struct command_context *context) {
@@ -277,7 +150,7 @@ static void run_inside(struct command_context *context) {
     key_events_begin(context, &events);
     call_inside(context);
     if (context->reply->errors == errors && session_has_staged(context->session) &&
-        dispatch_commit(context, before))
+        dispatch_commit(context, before) == STORE_OK)
         key_events_tell(context, &events);
     key_events_drop(&events);
     session_write_end(context->session);
@@ -288,9 +161,10 @@ static void run_write(struct command_context *context) {
     struct key_list keys = {.keys = on_stack, .capacity = KEYS_ON_STACK};
     bool is_exclusive = (context->command->flags & COMMAND_EXCLUSIVE) != 0;
     dispatch_collect_keys(context->command, context->arguments, context->count, &keys);
-    if (gather_takes(context->client, context->command, context->arguments, context->count))
-        gather_run(context, &keys);
-    else if (dispatch_begin_write(context, keys.keys, keys.count, is_exclusive))
+    bool is_done = (gather_is_open(context->worker) ||
+                    gather_takes(context->client, context->command, context->arguments, context->count)) &&
+                   gather_run(context, &keys);
+    if (!is_done && dispatch_begin_write(context, keys.keys, keys.count, is_exclusive))
         run_inside(context);
     if (is_exclusive)
         dispatch_note_changed_node(context->server);
@@ -317,17 +191,17 @@ static void run(struct command_context *context) {
 
 // --- Accounting ---
 
-static void count_error(struct client *client) {
+void dispatch_count_error(struct client *client) {
     counter_add(&worker_stats(client->worker)->errors, 1);
     error_stats_count(client->server->error_stats, client->reply.last_error_code);
 }
 
 void dispatch_count_failed(struct client *client, const struct command *command) {
     counter_add(&worker_stats(client->worker)->by_command[command->index].failed, 1);
-    count_error(client);
+    dispatch_count_error(client);
 }
 
-static void note_slow(struct command_context *context, uint64_t microseconds) {
+void dispatch_note_slow(struct command_context *context, uint64_t microseconds) {
     struct server *server = context->server;
     struct client *client = context->client;
     int64_t limit = config_integer(server->config, CONFIG_SLOWLOG_LOG_SLOWER_THAN);
@@ -353,7 +227,7 @@ void dispatch_account(struct command_context *context, uint64_t started_us, bool
     latency_histograms_add(stats->histograms, context->command->index, microseconds);
     if (failed)
         dispatch_count_failed(context->client, context->command);
-    note_slow(context, microseconds);
+    dispatch_note_slow(context, microseconds);
 }
 
 // A command that has waited was shown when it came.
@@ -400,37 +274,6 @@ static bool execute(struct client *client, const struct command *command, const 
     return true;
 }
 
-static void refuse_in_multi(struct client *client, const struct command *command) {
-    char upper[UPPER_NAME_SIZE];
-    upper_name(command, upper);
-    reply_error_format(&client->reply, "ERR %s is not allowed in transactions", upper);
-}
-
-// Before it runs: refused, queued, or nothing of the kind (true).
-static bool passes_multi(struct client *client, const struct command *command, const struct bytes *arguments,
-                         size_t count) {
-    if (!in_multi(client) || (command->flags & COMMAND_BYPASS_MULTI) != 0)
-        return true;
-    if ((command->flags & COMMAND_NO_MULTI) != 0) {
-        refuse_in_multi(client, command);
-        count_rejected(client, command);
-        count_error(client);
-        client->transaction->broken = true;
-        return false;
-    }
-    size_t most = (size_t)config_integer(client->server->config, CONFIG_CLIENT_QUERY_BUFFER_LIMIT);
-    const char *error = transaction_queue(client->transaction, command, arguments, count, most);
-    client_show_queue(client, (int)client->transaction->count, client->transaction->queued_bytes);
-    if (error == NULL) {
-        reply_status(&client->reply, "QUEUED");
-        return false;
-    }
-    reply_error(&client->reply, error);
-    count_rejected(client, command);
-    count_error(client);
-    return false;
-}
-
 // Subscribing is answered by what is published from then on, of which its confirmation is a part.
 static bool is_answered_by_pushes(const struct client *client) {
     const uint32_t flags = COMMAND_PUBSUB | COMMAND_SUBSCRIBER;
@@ -465,8 +308,8 @@ static enum dispatch_result run_admitted(struct client *client, const struct com
                                          const struct bytes *arguments, size_t count) {
     atomic_store_explicit(&client->last_command, command, memory_order_relaxed);
     client->in_command = true;
-    bool done =
-        !passes_multi(client, command, arguments, count) || execute(client, command, arguments, count);
+    bool done = !dispatch_passes_multi(client, command, arguments, count) ||
+                execute(client, command, arguments, count);
     client->in_command = false;
     if (!done)
         return DISPATCH_WAIT;
@@ -486,14 +329,13 @@ static void account_ended_wait(struct client *client, uint64_t errors) {
 
 static enum dispatch_result dispatch_anew(struct client *client, const struct command *named,
                                           const struct bytes *arguments, size_t count) {
-    const struct command *command = admit(client, named, arguments, count);
+    const struct command *command = dispatch_admit(client, named, arguments, count);
     if (command != NULL && is_held_by_pause(client, command))
         return DISPATCH_WAIT;
     if (command != NULL)
         return run_admitted(client, command, arguments, count);
-    count_error(client);
-    gather_note_refused(client->worker, named);
-    if (in_multi(client))
+    dispatch_count_error(client);
+    if (dispatch_in_multi(client))
         client->transaction->broken = true;
     return DISPATCH_DONE;
 }

@@ -30,14 +30,25 @@ bool dispatch_refuse_queue(struct command_context *context);
 // Replies with the error. Whoever waited for a key when the node became a replica is told so.
 void dispatch_reply_elsewhere(struct client *client, const char *error);
 
+bool dispatch_in_multi(const struct client *client);
+
+// Makes sure that what the arguments name is a command (else `command` is NULL) and can be run by this client
+// with them. NULL: the error is replied, and not counted yet (dispatch_count_error()).
+const struct command *dispatch_admit(struct client *client, const struct command *command,
+                                     const struct bytes *arguments, size_t count);
+// False if the client is in MULTI and the command was queued, or refused.
+bool dispatch_passes_multi(struct client *client, const struct command *command,
+                           const struct bytes *arguments, size_t count);
+void dispatch_count_error(struct client *client);
+
 // Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
 // then it is outside again, and the context says `held`; or if the node is not the one to run it, which is
 // replied then.
 bool dispatch_begin_write(struct command_context *context, const struct bytes *keys, size_t count,
                           bool exclusive);
 // Commits what is staged and marks the watchers of its keys. If the commit fails, everything replied since
-// `before` is replaced by one error; false then.
-bool dispatch_commit(struct command_context *context, struct output_mark before);
+// `before` is replaced by one error.
+enum store_status dispatch_commit(struct command_context *context, struct output_mark before);
 
 // Remembers what the command stages, if somebody wants to know of changed keys. With the keys locked.
 void dispatch_track_keys(struct command_context *context);
@@ -47,6 +58,8 @@ void dispatch_count_failed(struct client *client, const struct command *command)
 
 // Statistics, slow log and latency of one command that has run.
 void dispatch_account(struct command_context *context, uint64_t started_us, bool failed);
+// What of that is for slow commands alone.
+void dispatch_note_slow(struct command_context *context, uint64_t microseconds);
 // Shows the command to those who MONITOR.
 void dispatch_feed_monitors(struct command_context *context);
 

@@ -101,7 +101,7 @@ static void run_queue(struct command_context *context, const struct transaction 
     context->client->in_exec = false;
     context->reply->errors = errors; // the commands' own errors are not EXEC's
     struct buffer *outbox = &context->client->transaction->outbox;
-    if (dispatch_commit(context, before))
+    if (dispatch_commit(context, before) == STORE_OK)
         outbox_publish(outbox, context->client);
 }
 

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gathering small writes. Uses: base, store/session, the rest of server/.
+// Gathering small writes. Uses: base, lease, store/session, the rest of server/.
 #include "server/gather.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
+#include "lease/lease.h"
 #include "server/dispatch_internal.h"
 #include "server/key_events.h"
+#include "server/lease_gate.h"
 #include "server/server.h"
-#include "server/transaction.h"
 #include "server/worker.h"
+
+#include <stdio.h>
 
 // Bigger commands gain nothing, and what is gathered is copied once more.
 enum { ARGUMENTS_MAX = 64, ARGUMENT_BYTES_MAX = 16 << 10 };
+
+// Others wait for the keys, and who changes the node's role or its slots for the role guard.
+enum { LASTS_MAX_US = 1000 };
 
 static bool is_small(const struct bytes *arguments, size_t count) {
     size_t total = 0;
@@ -21,8 +28,7 @@ static bool is_small(const struct bytes *arguments, size_t count) {
 }
 
 static bool is_plain(const struct client *client) {
-    bool in_multi = client->transaction != NULL && client->transaction->open;
-    return !in_multi && client->blocked == NULL && client->stream == NULL &&
+    return !dispatch_in_multi(client) && client->blocked == NULL && client->stream == NULL &&
            client->reply_mode == CLIENT_REPLY_ON;
 }
 
@@ -38,72 +44,120 @@ bool gather_takes(const struct client *client, const struct command *command, co
            is_plain(client) && is_small(arguments, count) && !key_events_wanted(client->server);
 }
 
+// --- Running ---
+
 static bool begin(struct command_context *context, struct gather *gather, const struct key_list *keys) {
     struct output_mark before = output_mark(&context->reply->output);
     if (!dispatch_begin_write(context, keys->keys, keys->count, false))
         return false;
     session_gather_begin(context->session);
-    gather->client = context->client;
-    gather->before = before;
+    *gather = (struct gather){.client = context->client, .before = before, .began_us = clock_duration_us()};
     return true;
 }
 
-static void run_one(struct command_context *context, struct gather *gather) {
+// False if it fails: then it has left no trace.
+static bool run_one(struct command_context *context, struct gather *gather) {
+    struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
-    dispatch_feed_monitors(context);
+    always_assert(gather->count < GATHER_COMMANDS_MAX, "what is gathered is committed when it is enough");
     session_savepoint(context->session);
     context->command->function(context);
-    if (context->reply->errors != errors)
+    if (context->reply->errors != errors) {
         session_rollback_to_savepoint(context->session);
+        output_truncate(&context->reply->output, before);
+        context->reply->errors = errors;
+        return false;
+    }
+    dispatch_feed_monitors(context);
+    gather->writes += session_has_staged_since_savepoint(context->session);
     gather->commands[gather->count++] = context->command;
-}
-
-void gather_run(struct command_context *context, const struct key_list *keys) {
-    struct gather *gather = worker_gather(context->worker);
-    if (gather_is_open(context->worker) && !session_gather_more(context->session, keys->keys, keys->count))
-        gather_end(context->worker);
-    if (!gather_is_open(context->worker) && !begin(context, gather, keys))
-        return;
-    dispatch_track_keys(context);
-    run_one(context, gather);
-    if (gather->count == GATHER_COMMANDS_MAX || session_gather_is_full(context->session) ||
-        request_parser_following(context->client->parser) == 0)
-        gather_end(context->worker);
-}
-
-void gather_note_refused(struct worker *worker, const struct command *command) {
-    struct gather *gather = worker_gather(worker);
-    if (!gather_is_open(worker))
-        return;
-    gather->commands[gather->count++] = command;
-    if (gather->count == GATHER_COMMANDS_MAX)
-        gather_end(worker);
+    return true;
 }
 
 // One error stands in place of all the replies; each command has its own.
-static void fail(struct command_context *context, const struct gather *gather, uint64_t errors_before) {
+static void fail(struct command_context *context, const struct gather *gather, enum store_status status) {
+    uint64_t errors = context->reply->errors;
     for (size_t i = 0; i < gather->count; i++) {
         if (i != 0)
-            reply_error(context->reply, session_error(context->session, STORE_FAILED));
+            reply_error(context->reply, session_error(context->session, status));
         dispatch_count_failed(context->client, gather->commands[i]);
     }
-    context->reply->errors = errors_before; // they are counted
+    context->reply->errors = errors - 1; // they are counted
 }
 
-void gather_end(struct worker *worker) {
+static void count_writes(const struct gather *gather, enum store_status status) {
+    struct lease *lease = lease_gate_lease(gather->client->server->lease_gate);
+    if (gather->writes > 1)
+        lease_count_more(lease, status == STORE_REFUSED, gather->writes - 1);
+}
+
+static void commit(struct worker *worker) {
     struct gather *gather = worker_gather(worker);
     struct client *client = gather->client;
-    if (client == NULL)
-        return;
     struct command_context context = {.server = client->server,
                                       .worker = worker,
                                       .client = client,
                                       .session = worker_session(worker),
                                       .reply = &client->reply};
-    uint64_t errors = client->reply.errors;
-    if (!dispatch_commit(&context, gather->before))
-        fail(&context, gather, errors);
+    enum store_status status = dispatch_commit(&context, gather->before);
+    if (status != STORE_OK)
+        fail(&context, gather, status);
+    if (status == STORE_OK || status == STORE_REFUSED)
+        count_writes(gather, status);
     session_write_end(context.session);
     gather->client = NULL;
-    gather->count = 0;
+}
+
+static bool is_enough(const struct command_context *context, const struct gather *gather) {
+    return gather->count == GATHER_COMMANDS_MAX || request_parser_following(context->client->parser) == 0 ||
+           session_gather_is_full(context->session) || clock_duration_us() - gather->began_us >= LASTS_MAX_US;
+}
+
+// The checks that come before a command runs were made inside the role guard, if something was gathered
+// already: so nothing has changed since.
+bool gather_run(struct command_context *context, const struct key_list *keys) {
+    struct gather *gather = worker_gather(context->worker);
+    if (gather_is_open(context->worker) && !session_gather_more(context->session, keys->keys, keys->count))
+        gather_end(context->worker);
+    if (!gather_is_open(context->worker) && !begin(context, gather, keys))
+        return true;
+    dispatch_track_keys(context);
+    if (!run_one(context, gather)) {
+        gather_end(context->worker);
+        return false;
+    }
+    if (is_enough(context, gather))
+        commit(context->worker);
+    return true;
+}
+
+// --- Ending ---
+
+// The commands have been accounted for, all but the commit.
+static void note_slow_commit(struct worker *worker, const struct gather *gather, struct client *client,
+                             uint64_t microseconds) {
+    const struct command *last = gather->commands[gather->count - 1];
+    char note[64];
+    int length =
+        snprintf(note, sizeof(note), "(and %zu commands before it, written together)", gather->count - 1);
+    struct bytes words[] = {bytes_from_text(last->name), {note, (size_t)length}};
+    struct command_context context = {.server = client->server,
+                                      .worker = worker,
+                                      .client = client,
+                                      .command = last,
+                                      .arguments = words,
+                                      .count = sizeof(words) / sizeof(words[0]),
+                                      .now = clock_wall_ms()};
+    dispatch_note_slow(&context, microseconds);
+}
+
+void gather_end(struct worker *worker) {
+    const struct gather *gather = worker_gather(worker);
+    struct client *client = gather->client;
+    if (client == NULL)
+        return;
+    uint64_t started_us = clock_duration_us();
+    commit(worker);
+    if (gather->count != 0)
+        note_slow_commit(worker, gather, client, clock_duration_us() - started_us);
 }

@@ -18,10 +18,13 @@
 // At the most so many commands: those who wait for a key wait for all of them.
 enum { GATHER_COMMANDS_MAX = 64 };
 
+struct key_list;
+
 struct gather {
     struct client *client;     // NULL: nothing is gathered
     struct output_mark before; // where the reply of the first command begins
-    size_t count;
+    uint64_t began_us;         // by clock_duration_us()
+    size_t count, writes;      // how many commands, and how many of them have staged something
     const struct command *commands[GATHER_COMMANDS_MAX];
 };
 
@@ -34,13 +37,9 @@ bool gather_takes(const struct client *client, const struct command *command, co
                   size_t count);
 
 // Runs the command, one that has passed all checks, together with those before it. What is gathered is
-// committed here if it is enough or if nothing follows.
-struct key_list;
-void gather_run(struct command_context *context, const struct key_list *keys);
-
-// The command that gather_takes() took has not passed the checks: the error is replied, and is one more reply
-// behind those that are not certain yet.
-void gather_note_refused(struct worker *worker, const struct command *command);
+// committed here if it is enough or if nothing follows. False if the command failed: what was gathered before
+// it is committed then, and the command is to be run by itself, as that may have changed what it finds.
+bool gather_run(struct command_context *context, const struct key_list *keys);
 
 // Commits what is gathered, if anything is, and unlocks.
 void gather_end(struct worker *worker);

@@ -330,7 +330,7 @@ static void let_others_run(void) {
 
 // Where the round ends with waiting for the disk, whoever has sent meanwhile joins it, so that the wait is
 // shared by more: with fifty clients on two processors a sync served 16 writes without this.
-static void gather_more(struct worker *worker) {
+static void let_more_join(struct worker *worker) {
     enum { PASSES = 20 };
     if (!worker->syncs)
         return;
@@ -351,7 +351,7 @@ static void *run(void *argument) {
     session_prepare_thread();
     while (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
         wait_for_events(worker, EVLOOP_ONCE);
-        gather_more(worker);
+        let_more_join(worker);
         worker->round_time_us = clock_duration_us();
         finish_round(worker);
         let_others_run();

@@ -88,6 +88,11 @@ static struct change *add(struct gathered *gathered, enum change_kind kind) {
     return change;
 }
 
+static bool may_be_left_out(const struct gathered *gathered, uint32_t older, const struct change *newer) {
+    const struct change *change = &gathered->changes[older];
+    return change->kind == CHANGE_PUT && change->family == FAMILY_METADATA && change->name == newer->name;
+}
+
 static struct change *add_entry(struct gathered *gathered, enum change_kind kind, enum column_family family,
                                 struct bytes key) {
     uint64_t hash = key_hash_of(&gathered->hash, key);
@@ -100,8 +105,8 @@ static struct change *add_entry(struct gathered *gathered, enum change_kind kind
     change->next = *chain;
     change->overtaken = overtaken;
     *chain = gathered->count - 1;
-    if (overtaken != NO_CHANGE && family == FAMILY_METADATA)
-        gathered->changes[overtaken].is_overtaken = gathered->changes[overtaken].name == change->name;
+    if (overtaken != NO_CHANGE)
+        gathered->changes[overtaken].is_overtaken = may_be_left_out(gathered, overtaken, change);
     buffer_append(&gathered->bytes, key);
     return change;
 }

@@ -36,9 +36,9 @@ void gathered_drop_behind(struct gathered *gathered, size_t count);
 // Drops all, and gives back what a big value has taken.
 void gathered_clear(struct gathered *gathered);
 
-// Puts the changes into the batch in their order. A metadata entry that a later change overtakes is left out,
-// if both have the same name: under another one it may mean something to who reads the log. Other entries are
-// all put, so that who counts them by the batch counts right.
+// Puts the changes into the batch in their order. A put of metadata that a later change overtakes is left
+// out, if both have the same name: under another one it may mean something to who reads the log. So may a
+// deletion always, and other entries are all put, so that who counts them by the batch counts right.
 void gathered_write(const struct gathered *gathered, rocksdb_column_family_handle_t *const *families,
                     rocksdb_writebatch_t *batch);
 

@@ -174,6 +174,7 @@ void session_gather_begin(struct store_session *session) {
     always_assert(session->state == SESSION_WRITING && !session->in_transaction && session->staged == 0,
                   "commands are gathered from the first one on");
     session->gathers = true;
+    session->reads_before_gathering = session->reads;
 }
 
 bool session_gather_more(struct store_session *session, const struct bytes *keys, size_t count) {
@@ -182,8 +183,10 @@ bool session_gather_more(struct store_session *session, const struct bytes *keys
 }
 
 bool session_gather_is_full(const struct store_session *session) {
-    enum { CHANGES_MAX = 512, BYTES_MAX = 128 << 10 };
-    return gathered_count(session->gathered) >= CHANGES_MAX || session->staged_bytes >= BYTES_MAX;
+    enum { CHANGES_MAX = 512, BYTES_MAX = 128 << 10, READS_MAX = 512, STRIPES_MAX = 128 };
+    return gathered_count(session->gathered) >= CHANGES_MAX || session->staged_bytes >= BYTES_MAX ||
+           session->reads - session->reads_before_gathering >= READS_MAX ||
+           session->locked.count >= STRIPES_MAX;
 }
 
 // --- Savepoints and what else there is to know of what is staged ---
@@ -194,6 +197,10 @@ bool session_is_overfull(const struct store_session *session) {
 
 bool session_has_staged(const struct store_session *session) {
     return session->staged != 0;
+}
+
+bool session_has_staged_since_savepoint(const struct store_session *session) {
+    return session->staged != session->staged_at_savepoint;
 }
 
 void session_savepoint(struct store_session *session) {

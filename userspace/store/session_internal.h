@@ -32,6 +32,7 @@ struct store_session {
     struct gathered *gathered; // what is staged while `gathers`, until the commit
     bool gathers;
     size_t gathered_at_savepoint;
+    uint64_t reads_before_gathering;
     struct batch_name name; // of what was staged last
     size_t staged;
     size_t staged_bytes; // keys and values that are staged, with what RocksDB adds to them
