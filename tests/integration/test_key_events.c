@@ -159,6 +159,23 @@ static void a_key_that_is_named_again_and_again_is_new_once(void **state) {
     EXPECT_MESSAGES("E:new j", "E:set j", "E:set k", "E:set j");
 }
 
+// As Redis tells it, which deletes what was there.
+static void what_takes_another_keys_place_is_new(void **state) {
+    (void)state;
+    subscribe("Egn");
+    expect_reply(client, "OK", "MSET a 1 b 2");
+    expect_reply(client, "1", "COPY a b REPLACE");
+    redisReply *dump = command(client, "DUMP a");
+    expect_reply(client, "OK", "RESTORE b 0 %b REPLACE", dump->str, dump->len);
+    freeReplyObject(dump);
+    expect_reply(client, "OK", "RENAME a b");
+    expect_reply(client, "OK", "RENAME b b");
+    expect_reply(client, "1", "RENAMENX b c");
+    expect_reply(client, "OK", "SET c 3");
+    EXPECT_MESSAGES("E:new a", "E:new b", "E:new b", "E:copy_to b", "E:new b", "E:restore b", "E:new b",
+                    "E:rename_from a", "E:rename_to b", "E:new c", "E:rename_from b", "E:rename_to c");
+}
+
 static void what_changes_no_expiry_tells_none(void **state) {
     (void)state;
     subscribe("EA");
@@ -467,6 +484,7 @@ int main(void) {
         cmocka_unit_test_setup(lists_tell_which_end, empty_database),
         cmocka_unit_test_setup(keys_and_members_are_not_taken_for_options, empty_database),
         cmocka_unit_test_setup(a_key_that_is_named_again_and_again_is_new_once, empty_database),
+        cmocka_unit_test_setup(what_takes_another_keys_place_is_new, empty_database),
         cmocka_unit_test_setup(what_changes_no_expiry_tells_none, empty_database),
         cmocka_unit_test_setup(a_client_without_replies_is_told_of_its_own_changes, empty_database),
         cmocka_unit_test_setup(new_and_missing_keys_are_told_if_asked_for, empty_database),

@@ -41,11 +41,13 @@ static void other_letters_are_refused(void **state) {
 }
 
 static const char *const told[] = {
-#define EVENT(name, ...)   name,
-#define SPECIAL(name, ...) name,
+#define EVENT(name, ...)       name,
+#define SPECIAL(name, ...)     name,
+#define SPECIAL_NEW(name, ...) name,
 #include "server/key_events.def"
 #undef EVENT
 #undef SPECIAL
+#undef SPECIAL_NEW
 };
 
 static const struct {

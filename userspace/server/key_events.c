@@ -94,7 +94,7 @@ static struct change change_of(struct command_context *context, struct bytes key
                                      store_has_expired(context->session, key, context->now)};
 }
 
-enum what_of_del { ALSO_DEL, ONLY_DEL, EACH_PAIR };
+enum what_of_del { ALSO_DEL, ONLY_DEL, ALWAYS_NEW, EACH_PAIR };
 
 struct event_rule {
     const char *command;
@@ -209,10 +209,12 @@ static void tell_zadd(struct command_context *context, const struct change *chan
 static const struct event_rule rules[] = {
 #define EVENT(name, class_name, event_name, del)                                                             \
     {.command = (name), .event_class = KEY_EVENT_##class_name, .event = (event_name), .what_of_del = (del)},
-#define SPECIAL(name, function) {.command = (name), .special = (function)},
+#define SPECIAL(name, function)     {.command = (name), .special = (function)},
+#define SPECIAL_NEW(name, function) {.command = (name), .special = (function), .what_of_del = ALWAYS_NEW},
 #include "server/key_events.def"
 #undef EVENT
 #undef SPECIAL
+#undef SPECIAL_NEW
 };
 
 static void tell_by_rule(struct command_context *context, const struct event_rule *rule,
@@ -331,12 +333,13 @@ static bool was_told(struct telling *telling, struct bytes key) {
 // Once, however often the command names the key.
 static void tell_noted(const struct telling *telling, const struct change *change) {
     struct key_note *note = find_note(telling->before, change->key);
+    bool is_new = change->exists && telling->rule != NULL && telling->rule->what_of_del == ALWAYS_NEW;
+    if (note != NULL && note->has_expired) // nobody will find it any more who could tell it later
+        tell(telling->context, KEY_EVENT_EXPIRED, "expired", change->key);
+    if (is_new || (note != NULL && note->was_missing && change->exists))
+        tell(telling->context, KEY_EVENT_NEW, "new", change->key);
     if (note == NULL)
         return;
-    if (note->has_expired) // nobody will find it any more who could tell it later
-        tell(telling->context, KEY_EVENT_EXPIRED, "expired", change->key);
-    if (note->was_missing && change->exists)
-        tell(telling->context, KEY_EVENT_NEW, "new", change->key);
     note->has_expired = false;
     note->was_missing = note->was_missing && !change->exists;
 }
