@@ -11,6 +11,7 @@
 #include "command_fixture.h"
 #include "commands/bitmap_segments.h"
 #include "commands/handlers.h"
+#include "store/entry_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,24 @@ static void get_returns_the_string_that_the_bitmap_stands_for(void **state) {
     assert_string_equal(fixture_run(fixture, command_strlen, "strlen", "b"), ":3\r\n");
     assert_string_equal(fixture_run(fixture, command_getrange, "getrange", "b", "1", "-1"), "$2\r\nbo\r\n");
     assert_string_equal(fixture_run(fixture, command_mget, "mget", "b"), "*1\r\n$3\r\nabo\r\n");
+}
+
+static void a_view_has_the_string_of_its_moment(void **state) {
+    struct command_fixture *fixture = *state;
+    struct store_value value;
+    const struct bitmap_limit limit = {3, "ERR too long"};
+    put_bitmap(fixture, "b", 3);
+    fixture_put_sub_key(fixture, "b", VERSION, "0", BYTES_LITERAL("\x86\x46\xf6"));
+    struct entry_view *view = entry_view_open(fixture->session);
+    fixture_put_sub_key(fixture, "b", VERSION, "0", BYTES_LITERAL("\x01"));
+    fixture_run(fixture, command_del, "del", "b");
+    assert_int_equal(entry_view_read(view, BYTES_LITERAL("b"), FIXTURE_TIME, &value), STORE_OK);
+    assert_null(bitmap_segments_join_view(view, BYTES_LITERAL("b"), limit, &value));
+    assert_true(bytes_equal(value.payload, BYTES_LITERAL("abo")));
+    store_value_release(&value);
+    value.metadata = (struct metadata){.type = VALUE_BITMAP, .version = VERSION, .size = 4};
+    assert_string_equal(bitmap_segments_join_view(view, BYTES_LITERAL("b"), limit, &value), limit.error);
+    entry_view_close(view);
 }
 
 static void segments_that_are_missing_or_short_are_zeros(void **state) {
@@ -148,6 +167,7 @@ int main(void) {
         cmocka_unit_test(the_bits_of_each_byte_are_turned_round),
         cmocka_unit_test(a_segment_that_is_shorter_than_its_room_leaves_the_rest_alone),
         with_store(get_returns_the_string_that_the_bitmap_stands_for),
+        with_store(a_view_has_the_string_of_its_moment),
         with_store(segments_that_are_missing_or_short_are_zeros),
         with_store(what_a_segment_has_after_the_end_of_the_bitmap_is_not_read),
         with_store(segments_of_another_version_do_not_count),

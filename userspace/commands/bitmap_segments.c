@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "commands/arguments.h"
+#include "store/entry_view.h"
 
 #include <stdlib.h>
 
@@ -22,60 +23,76 @@ void bitmap_segment_copy(char *to, size_t room, struct bytes segment) {
         to[i] = (char)reversed((unsigned char)segment.data[i]);
 }
 
+// Where segments are read: as of a view, if there is one.
+struct source {
+    struct store_session *session;
+    struct entry_view *view;
+};
+
 // STORE_OK also for a segment that is not there, which is empty.
-static enum store_status read_segment(struct command_context *context, struct bytes key, uint64_t version,
+static enum store_status read_segment(struct source source, struct bytes key, uint64_t version,
                                       uint64_t offset, struct store_value *segment) {
     char text[NUMBER_INTEGER_SIZE];
     struct bytes sub_key = {text, number_write_integer(text, (int64_t)offset)};
     *segment = (struct store_value){0};
     enum store_status status =
-        store_read_sub_key(context->session, FAMILY_DEFAULT, key, version, sub_key, segment);
+        source.view != NULL
+            ? entry_view_read_sub_key(source.view, key, version, sub_key, segment)
+            : store_read_sub_key(source.session, FAMILY_DEFAULT, key, version, sub_key, segment);
     if (status != STORE_NOT_FOUND)
         return status;
     *segment = (struct store_value){0};
     return STORE_OK;
 }
 
-static bool fill(struct command_context *context, struct bytes key, const struct metadata *metadata,
-                 char *text) {
+static enum store_status fill(struct source source, struct bytes key, const struct metadata *metadata,
+                              char *text) {
     memset(text, 0, metadata->size);
     for (uint64_t offset = 0; offset < metadata->size; offset += BITMAP_SEGMENT_BYTES) {
         uint64_t rest = metadata->size - offset;
         struct store_value segment;
-        enum store_status status = read_segment(context, key, metadata->version, offset, &segment);
-        if (status != STORE_OK) {
-            reply_store_error(context, status);
-            return false;
-        }
+        enum store_status status = read_segment(source, key, metadata->version, offset, &segment);
+        if (status != STORE_OK)
+            return status;
         bitmap_segment_copy(text + offset, rest < BITMAP_SEGMENT_BYTES ? rest : BITMAP_SEGMENT_BYTES,
                             segment.payload);
         store_value_release(&segment);
     }
-    return true;
+    return STORE_OK;
 }
 
-bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
-                          struct store_value *value) {
+static const char *join(struct source source, struct bytes key, struct bitmap_limit limit,
+                        struct store_value *value) {
     struct metadata metadata = value->metadata;
     store_value_release(value);
     *value = (struct store_value){0};
-    if (metadata.size > limit.bytes) {
-        reply_error(context->reply, limit.error);
-        return false;
-    }
+    if (metadata.size > limit.bytes)
+        return limit.error;
     char *text = memory_try_allocate(metadata.size);
-    if (text == NULL) {
-        reply_error(context->reply, "ERR not enough memory to read the bitmap");
-        return false;
-    }
-    if (!fill(context, key, &metadata, text)) {
+    if (text == NULL)
+        return "ERR not enough memory to read the bitmap";
+    enum store_status status = fill(source, key, &metadata, text);
+    if (status != STORE_OK) {
         free(text);
-        return false;
+        return session_error(source.session, status);
     }
     value->metadata = (struct metadata){.type = VALUE_STRING, .wide = true, .expire_ms = metadata.expire_ms};
     value->raw = value->payload = (struct bytes){text, metadata.size};
     value->pin = text;
-    return true;
+    return NULL;
+}
+
+bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
+                          struct store_value *value) {
+    const char *error = join((struct source){.session = context->session}, key, limit, value);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    return error == NULL;
+}
+
+const char *bitmap_segments_join_view(struct entry_view *view, struct bytes key, struct bitmap_limit limit,
+                                      struct store_value *value) {
+    return join((struct source){entry_view_session(view), view}, key, limit, value);
 }
 
 bool bitmap_segments_bit(struct command_context *context, struct bytes key, const struct metadata *metadata,
@@ -83,7 +100,8 @@ bool bitmap_segments_bit(struct command_context *context, struct bytes key, cons
     uint64_t byte = offset / 8;
     size_t within = byte % BITMAP_SEGMENT_BYTES;
     struct store_value segment;
-    enum store_status status = read_segment(context, key, metadata->version, byte - within, &segment);
+    struct source source = {.session = context->session};
+    enum store_status status = read_segment(source, key, metadata->version, byte - within, &segment);
     if (status != STORE_OK) {
         reply_store_error(context, status);
         return false;

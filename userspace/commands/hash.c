@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashes, but for the numbers in them (hash_number.c) and their random fields (random_element.c). A field is
-// a sub-key. Uses: arguments, collection_value, collection_scan, reply_walk, string_value.
+// Hashes, but for HMGET (hash_many.c), the numbers in them (hash_number.c) and their random fields
+// (random_element.c). A field is a sub-key. Uses: arguments, collection_value, collection_scan, reply_walk,
+// string_value.
 #include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
@@ -123,10 +124,6 @@ static const char *write_length(struct command_context *context, struct bytes fi
 
 void command_hget(struct command_context *context) {
     collection_reply_one(context, VALUE_HASH, write_value);
-}
-
-void command_hmget(struct command_context *context) {
-    collection_reply_each(context, VALUE_HASH, write_value);
 }
 
 void command_hexists(struct command_context *context) {

@@ -89,8 +89,12 @@ static void go_on_later(struct command_context *context, const struct reply_walk
 
 // --- Within the command ---
 
-static struct reply_budget budget_of(const struct command_context *context) {
-    return context->client->in_exec ? reply_budget_of_whole() : reply_budget_of_command(context->reply);
+static struct reply_budget budget_of(const struct command_context *context, const struct walk_kind *kind) {
+    if (context->client->in_exec)
+        return reply_budget_of_whole();
+    if (kind->at_once == 0)
+        return reply_budget_of_command(context->reply);
+    return (struct reply_budget){.pending_most = context->reply->output.pending + kind->at_once};
 }
 
 // False: it was, and all since `before` is replaced by the error.
@@ -104,7 +108,7 @@ static bool may_go_on(struct command_context *context, struct reply_walk *walk, 
 void reply_walk_counted(struct command_context *context, const struct walk_kind *kind, void *state,
                         uint64_t count, struct output_mark before) {
     struct reply_walk walk = {.kind = kind, .state = state, .left = count};
-    struct reply_budget budget = budget_of(context);
+    struct reply_budget budget = budget_of(context, kind);
     if (walk_on(&walk, context->reply, &budget))
         end(context, &walk, error_of(&walk, true), before);
     else if (may_go_on(context, &walk, before))
@@ -115,7 +119,7 @@ void reply_walk_counted(struct command_context *context, const struct walk_kind 
 void reply_walk_all(struct command_context *context, const struct walk_kind *kind, void *state,
                     size_t width) {
     struct reply_walk walk = {.kind = kind, .state = state, .left = UINT64_MAX, .width = width};
-    struct reply_budget budget = budget_of(context);
+    struct reply_budget budget = budget_of(context, kind);
     struct output_mark before = output_mark(&context->reply->output);
     struct output_block *header = reply_deferred_begin(context->reply);
     if (walk_on(&walk, context->reply, &budget)) {

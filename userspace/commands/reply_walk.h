@@ -18,8 +18,10 @@ enum walk_step {
 
 // A kind of walk. Its state is a struct that may be moved by copying its bytes.
 struct walk_kind {
-    size_t size; // of the state
-    bool is_set; // RESP3 has a type for those
+    size_t size;    // of the state
+    size_t at_once; // bytes that the command writes itself, however long it takes: going on later costs more.
+                    // 0: as server/reply_stream.h has it
+    bool is_set;    // RESP3 has a type for those
     // Takes one step, which must not take long. An element is written, unless `reply` is NULL.
     enum walk_step (*step)(void *state, struct reply *reply);
     void (*rewind)(
@@ -28,6 +30,9 @@ struct walk_kind {
     const char *(*error)(void *state); // what is wrong with the walk so far, as an error reply; NULL: nothing
     void (*close)(void *state);        // the state itself is the caller's
 };
+
+// For walks that look up one entry after the other.
+enum { WALK_LOOK_UPS_AT_ONCE = 1 << 20 };
 
 // Replies with the next `count` elements behind the header, which has been written since `before`. If there
 // are fewer all since then is replaced by an error, or if part of it is on its way, the client is closed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GET GETDEL GETEX MGET STRLEN GETRANGE SUBSTR. Uses: arguments, string_value.
+// GET GETDEL GETEX STRLEN GETRANGE SUBSTR. Uses: arguments, string_value.
 #include "commands/arguments.h"
 #include "commands/handlers.h"
 #include "commands/string_value.h"
@@ -59,19 +59,6 @@ void command_getex(struct command_context *context) {
     }
     change_expiry(context, &expiry, expire_ms, &value);
     string_reply(context, &value);
-}
-
-// A value that cannot be read is answered by an error in its place of the array.
-void command_mget(struct command_context *context) {
-    reply_array(context->reply, context->count - 1);
-    for (size_t i = 1; i < context->count; i++) {
-        struct store_value value;
-        enum value_status status = string_read_or(context, context->arguments[i], NULL, &value);
-        if (status == VALUE_FOUND)
-            string_reply(context, &value);
-        else if (status == VALUE_MISSING)
-            reply_null(context->reply);
-    }
 }
 
 void command_strlen(struct command_context *context) {

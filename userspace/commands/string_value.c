@@ -50,12 +50,15 @@ static enum value_status read_string(struct command_context *context, struct byt
     return bitmap_segments_join(context, key, limit, value) ? VALUE_FOUND : VALUE_FAILED;
 }
 
+struct bitmap_limit string_bitmap_limit(const struct command_context *context) {
+    int64_t megabytes = config_integer(context->server->config, CONFIG_MAX_BITMAP_TO_STRING_MB);
+    return (struct bitmap_limit){(uint64_t)megabytes << 20, "ERR The size of the bitmap string exceeds the "
+                                                            "configuration item max-bitmap-to-string-mb"};
+}
+
 enum value_status string_read_or(struct command_context *context, struct bytes key, const char *wrong_type,
                                  struct store_value *value) {
-    int64_t megabytes = config_integer(context->server->config, CONFIG_MAX_BITMAP_TO_STRING_MB);
-    struct bitmap_limit limit = {(uint64_t)megabytes << 20, "ERR The size of the bitmap string exceeds the "
-                                                            "configuration item max-bitmap-to-string-mb"};
-    return read_string(context, key, limit, wrong_type, value);
+    return read_string(context, key, string_bitmap_limit(context), wrong_type, value);
 }
 
 enum value_status string_read(struct command_context *context, struct bytes key, struct store_value *value) {

@@ -6,6 +6,7 @@
 #ifndef KVFENCE_COMMANDS_STRING_VALUE_H
 #define KVFENCE_COMMANDS_STRING_VALUE_H
 
+#include "commands/bitmap_segments.h"
 #include "server/command.h"
 
 #include <stdint.h>
@@ -21,6 +22,8 @@ enum value_status string_read(struct command_context *context, struct bytes key,
 // The same with an error text of the command's own for a key of another type. NULL: it counts as missing.
 enum value_status string_read_or(struct command_context *context, struct bytes key, const char *wrong_type,
                                  struct store_value *value);
+// How long a bitmap these two read.
+struct bitmap_limit string_bitmap_limit(const struct command_context *context);
 // As string_read() for the bit commands, to which a Kvrocks bitmap may be as long as any string.
 enum value_status string_read_bits(struct command_context *context, struct bytes key,
                                    struct store_value *value);

@@ -6,6 +6,7 @@
 #include "server/dispatch_internal.h"
 #include "server/key_events.h"
 #include "server/outbox.h"
+#include "server/reply_stream.h"
 #include "server/server.h"
 #include "server/transaction.h"
 #include "server/watch_table.h"
@@ -89,20 +90,35 @@ static bool needs_snapshot(const struct server *server, const struct transaction
     return false;
 }
 
+// What is too big to be committed, or to be answered, fails as a whole, whatever the further commands would
+// do. False: the replies are too big.
+static bool run_each(struct command_context *context, const struct transaction *transaction) {
+    struct reply_budget whole = reply_budget_of_whole();
+    bool is_small = true;
+    for (size_t i = 0; i < transaction->count && is_small && !session_is_overfull(context->session); i++) {
+        run_queued(context, &transaction->queue[i]);
+        is_small = !reply_budget_is_spent(&whole, context->reply);
+    }
+    return is_small;
+}
+
 static void run_queue(struct command_context *context, const struct transaction *transaction) {
     struct output_mark before = output_mark(&context->reply->output);
     uint64_t errors = context->reply->errors;
     session_transaction_begin(context->session);
     context->client->in_exec = true;
     reply_array(context->reply, transaction->count);
-    // What is too big to be committed fails as a whole, whatever the further commands would do.
-    for (size_t i = 0; i < transaction->count && !session_is_overfull(context->session); i++)
-        run_queued(context, &transaction->queue[i]);
+    bool is_small = run_each(context, transaction);
     context->client->in_exec = false;
     context->reply->errors = errors; // the commands' own errors are not EXEC's
     struct buffer *outbox = &context->client->transaction->outbox;
-    if (dispatch_commit(context, before) == STORE_OK)
+    if (!is_small) {
+        output_truncate(&context->reply->output, before);
+        reply_error(context->reply, "ERR the transaction's replies are too big to be held, more than 512 MB: "
+                                    "nothing was written");
+    } else if (dispatch_commit(context, before) == STORE_OK) {
         outbox_publish(outbox, context->client);
+    }
 }
 
 // On a replica the master's changes lock no keys: none may come between being seen and being noticed.

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Single entries as of one moment.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "store_fixture.h"
+
+#include "store/collection.h"
+#include "store/entry_view.h"
+
+static int open_store(void **state) {
+    static struct store_fixture fixture;
+    store_fixture_open(&fixture, NULL);
+    *state = &fixture;
+    return 0;
+}
+
+static int close_store(void **state) {
+    store_fixture_close(*state);
+    return 0;
+}
+
+static struct store_session *session_of(void **state) {
+    return ((struct store_fixture *)*state)->sessions[0];
+}
+
+static void set(struct store_session *session, const char *key, const char *value, wall_ms_t expire_ms) {
+    struct bytes name = bytes_from_text(key);
+    struct bytes text = bytes_from_text(value);
+    session_write_begin(session, &name, 1);
+    stage_string(session, name, expire_ms, &text, 1);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+}
+
+static void expect(struct entry_view *view, const char *key, const char *value) {
+    struct store_value found;
+    enum store_status status = entry_view_read(view, bytes_from_text(key), 1000, &found);
+    assert_int_equal(status, value == NULL ? STORE_NOT_FOUND : STORE_OK);
+    if (value != NULL)
+        assert_true(bytes_equal(found.payload, bytes_from_text(value)));
+}
+
+static void what_changes_later_is_not_seen(void **state) {
+    struct store_session *session = session_of(state);
+    set(session, "b", "old", 0);
+    set(session, "d", "stays", 0);
+    struct entry_view *view = entry_view_open(session);
+    set(session, "b", "new", 0);
+    set(session, "c", "new", 0);
+    session_write_begin(session, &BYTES_LITERAL("d"), 1);
+    stage_delete(session, BYTES_LITERAL("d"));
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    expect(view, "d", "stays");
+    expect(view, "b", "old");
+    expect(view, "c", NULL);
+    expect(view, "a", NULL);
+    expect(view, "e", NULL);
+    assert_ptr_equal(entry_view_session(view), session);
+    entry_view_close(view);
+}
+
+static void the_moment_is_that_of_the_sessions_snapshot(void **state) {
+    struct store_session *session = session_of(state);
+    struct store_session *other = ((struct store_fixture *)*state)->sessions[1];
+    set(session, "a", "old", 0);
+    session_snapshot_begin(session);
+    set(other, "a", "new", 0);
+    struct entry_view *view = entry_view_open(session);
+    session_snapshot_end(session);
+    expect(view, "a", "old");
+    entry_view_close(view);
+}
+
+static void a_key_whose_time_is_over_is_not_found(void **state) {
+    struct store_session *session = session_of(state);
+    set(session, "dead", "x", 999);
+    set(session, "alive", "y", 1001);
+    struct entry_view *view = entry_view_open(session);
+    expect(view, "dead", NULL);
+    expect(view, "alive", "y");
+    entry_view_close(view);
+}
+
+static void sub_keys_are_found_by_their_version(void **state) {
+    struct store_session *session = session_of(state);
+    struct collection hash;
+    struct store_value found;
+    session_write_begin(session, &BYTES_LITERAL("hash"), 1);
+    assert_int_equal(collection_open_for_write(session, BYTES_LITERAL("hash"), VALUE_HASH, 0, &hash),
+                     STORE_OK);
+    collection_put(&hash, FAMILY_DEFAULT, BYTES_LITERAL("field"), BYTES_LITERAL("value"));
+    hash.metadata.size = 1;
+    collection_save(&hash);
+    assert_int_equal(store_commit(session), STORE_OK);
+    session_write_end(session);
+    struct entry_view *view = entry_view_open(session);
+    uint64_t version = hash.metadata.version;
+    assert_int_equal(
+        entry_view_read_sub_key(view, BYTES_LITERAL("hash"), version, BYTES_LITERAL("field"), &found),
+        STORE_OK);
+    assert_true(bytes_equal(found.payload, BYTES_LITERAL("value")));
+    assert_int_equal(
+        entry_view_read_sub_key(view, BYTES_LITERAL("hash"), version, BYTES_LITERAL("f"), &found),
+        STORE_NOT_FOUND);
+    assert_int_equal(
+        entry_view_read_sub_key(view, BYTES_LITERAL("hash"), version + 1, BYTES_LITERAL("field"), &found),
+        STORE_NOT_FOUND);
+    entry_view_close(view);
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(what_changes_later_is_not_seen),
+        WITH_STORE(the_moment_is_that_of_the_sessions_snapshot),
+        WITH_STORE(a_key_whose_time_is_over_is_not_found),
+        WITH_STORE(sub_keys_are_found_by_their_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

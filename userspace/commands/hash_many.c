@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HMGET. What is more than fits into a reply at once is sent as the client reads it, one value at a time, by
+// an iterator. Uses: collection_value, kept_arguments, reply_walk, string_value.
+#include "commands/collection_value.h"
+#include "commands/handlers.h"
+#include "commands/kept_arguments.h"
+#include "commands/reply_walk.h"
+#include "commands/string_value.h"
+
+struct values_walk {
+    struct command_context *context; // while the command runs
+    struct store_session *session;
+    struct collection hash;
+    struct kept_arguments fields;
+    struct collection_iterator *iterator; // after that
+    enum store_status status;
+};
+
+static enum store_status reply_now(const struct values_walk *walk, struct bytes field) {
+    struct store_value value;
+    enum store_status status = collection_get(&walk->hash, field, &value);
+    if (status == STORE_OK)
+        string_reply(walk->context, &value);
+    else if (status == STORE_NOT_FOUND)
+        reply_null(walk->context->reply);
+    return status == STORE_NOT_FOUND ? STORE_OK : status;
+}
+
+static enum store_status reply_later(const struct values_walk *walk, struct bytes field,
+                                     struct reply *reply) {
+    struct bytes found;
+    struct bytes value;
+    collection_iterator_seek(walk->iterator, field);
+    if (collection_iterator_next(walk->iterator, &found, &value) && bytes_equal(found, field))
+        reply_bulk(reply, value);
+    else
+        reply_null(reply);
+    return collection_iterator_status(walk->iterator);
+}
+
+static enum walk_step value_step(void *state, struct reply *reply) {
+    struct values_walk *walk = state;
+    if (walk->fields.left == 0)
+        return WALK_END;
+    struct bytes field = kept_arguments_take(&walk->fields);
+    walk->status = walk->iterator == NULL ? reply_now(walk, field) : reply_later(walk, field, reply);
+    return walk->status == STORE_OK ? WALK_ELEMENT : WALK_END;
+}
+
+static void keep(void *state) {
+    struct values_walk *walk = state;
+    walk->iterator = collection_iterator_open(&walk->hash, FAMILY_DEFAULT);
+    walk->context = NULL;
+    kept_arguments_keep(&walk->fields);
+}
+
+static const char *error_of(void *state) {
+    const struct values_walk *walk = state;
+    return walk->status == STORE_OK ? NULL : session_error(walk->session, walk->status);
+}
+
+static void close_walk(void *state) {
+    struct values_walk *walk = state;
+    kept_arguments_release(&walk->fields);
+    if (walk->iterator != NULL)
+        collection_iterator_close(walk->iterator);
+}
+
+static const struct walk_kind values = {.size = sizeof(struct values_walk),
+                                        .at_once = WALK_LOOK_UPS_AT_ONCE,
+                                        .step = value_step,
+                                        .keep = keep,
+                                        .error = error_of,
+                                        .close = close_walk};
+
+void command_hmget(struct command_context *context) {
+    struct output_mark before = output_mark(&context->reply->output);
+    size_t count = context->count - 2;
+    struct values_walk walk = {.context = context,
+                               .session = context->session,
+                               .fields = {.next = context->arguments + 2, .left = count}};
+    enum collection_status status = collection_read(context, 1, VALUE_HASH, &walk.hash);
+    if (status == COLLECTION_FAILED)
+        return;
+    reply_array(context->reply, count);
+    if (status == COLLECTION_FOUND)
+        reply_walk_counted(context, &values, &walk, count, before);
+    for (size_t i = 0; status == COLLECTION_MISSING && i < count; i++)
+        reply_null(context->reply);
+}
