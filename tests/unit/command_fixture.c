@@ -26,6 +26,7 @@ int command_fixture_open(void **state) {
     struct store_config config = {.directory = fixture->directory,
                                   .layout = {.name_space = DEFAULT_NAMESPACE},
                                   .tuning = store_tuning_default(),
+                                  .zset_ranks_bytes = 1 << 20,
                                   .sessions = 1};
     char error[STORE_ERROR_SIZE] = "";
     if (!store_open(&config, &fixture->server.store, error))

@@ -28,6 +28,7 @@ void store_fixture_reopen_with(struct store_fixture *fixture, store_check_functi
         .tuning = store_tuning_default(),
         .sessions = 2,
         .read_cache_bytes = 1 << 20,
+        .zset_ranks_bytes = 1 << 20,
         .check = check,
         .check_context = context,
     };

@@ -24,6 +24,15 @@ static enum store_status overfull(struct store_session *session) {
     return STORE_FAILED;
 }
 
+static struct bytes staged_batch(const struct store_session *session) {
+    struct bytes batch;
+    if (session->in_transaction)
+        batch.data = rocksdb_writebatch_wi_data(session->indexed, &batch.length);
+    else
+        batch.data = rocksdb_writebatch_data(session->batch, &batch.length);
+    return batch;
+}
+
 static char *write_staged(struct store_session *session) {
     struct store *store = session->store;
     char *reason = history_begin_if_due(store);
@@ -32,10 +41,12 @@ static char *write_staged(struct store_session *session) {
     if (session->gathers)
         gathered_write(session->gathered, store->families, session->batch);
     read_cache_change_begin(store->read_cache, &session->changes);
+    zset_ranks_change_begin(store, staged_batch(session));
     if (session->in_transaction)
         rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);
     else
         rocksdb_write(store->database, store->options.write, session->batch, &reason);
+    zset_ranks_change_end(store, reason == NULL);
     read_cache_change_end(store->read_cache, &session->changes);
     return reason;
 }
@@ -55,14 +66,8 @@ static char *write_if_allowed(struct store_session *session, const char **why) {
 
 static void tell_observer(const struct store_session *session) {
     const struct store *store = session->store;
-    struct bytes batch;
-    if (store->observer == NULL)
-        return;
-    if (session->in_transaction)
-        batch.data = rocksdb_writebatch_wi_data(session->indexed, &batch.length);
-    else
-        batch.data = rocksdb_writebatch_data(session->batch, &batch.length);
-    store->observer(store->observer_context, batch);
+    if (store->observer != NULL)
+        store->observer(store->observer_context, staged_batch(session));
 }
 
 static uint64_t era_of(const struct store *store) {

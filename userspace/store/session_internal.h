@@ -52,6 +52,8 @@ struct store_session {
     rocksdb_readoptions_t *read;
     rocksdb_readoptions_t *read_snapshot;
     const rocksdb_snapshot_t *snapshot;
+    uint64_t snapshot_has;      // all that was written up to this sequence number
+    uint64_t snapshot_may_have; // and maybe more, but nothing behind this one
 
     bool round_read, round_wrote;
     uint64_t round_era; // of its first write

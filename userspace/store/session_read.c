@@ -12,7 +12,9 @@
 
 void session_snapshot_begin(struct store_session *session) {
     always_assert(session->snapshot == NULL, "snapshots do not nest");
+    session->snapshot_has = store_latest_sequence(session->store);
     session->snapshot = rocksdb_create_snapshot(session->store->database);
+    session->snapshot_may_have = store_latest_sequence(session->store);
     rocksdb_readoptions_set_snapshot(session->read_snapshot, session->snapshot);
 }
 

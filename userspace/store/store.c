@@ -212,6 +212,7 @@ bool store_open(const struct store_config *config, struct store **out, char erro
         aligned_alloc(alignof(struct session_counters), config->sessions * sizeof(*store->counters));
     store->locks = key_locks_open();
     store->zset_ends = zset_ends_open();
+    store->zset_ranks = zset_ranks_open(config->zset_ranks_bytes);
     store->guard = role_guard_open(config->sessions);
     store->filters = compaction_filters_open(config->layout.with_slot);
     store_follow(store, config->is_replica ? 0 : CLOCK_TRUSTED);
@@ -276,6 +277,7 @@ void store_close(struct store *store) {
     role_guard_close(store->guard);
     key_locks_close(store->locks);
     zset_ends_close(store->zset_ends);
+    zset_ranks_close(store->zset_ranks);
     read_cache_close(store->read_cache);
     (void)pthread_rwlock_destroy(&store->use);
     free(store->counters);

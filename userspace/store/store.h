@@ -36,6 +36,7 @@ struct store_config {
     uint64_t
         disk_reserve_bytes;  // store_is_full() while the file system has less than this, or a twentieth, free
     size_t read_cache_bytes; // see store/read_cache.h; 0: none
+    size_t zset_ranks_bytes; // see store/zset_ranks.h; 0: none
     uint64_t size_limit_bytes;   // store_is_full() while the database is bigger; 0: no limit
     store_check_function *check; // NULL: everything passes
     store_era_function *era;     // NULL: there is only one
@@ -120,6 +121,7 @@ struct store_counters {
     uint64_t wal_flushes;
     uint64_t hits, misses, expired_reads;
     uint64_t cached_reads; // answered by the read cache
+    uint64_t ranks_found, ranks_built; // by indexes of big sorted sets, and these
 };
 struct store_counters store_counters_now(const struct store *store);
 
@@ -130,6 +132,7 @@ char *store_property_text(const struct store *store, enum column_family family, 
 uint64_t store_block_cache_usage(const struct store *store);
 uint64_t store_block_cache_pinned_usage(const struct store *store);
 uint64_t store_read_cache_usage(const struct store *store); // not counted by the allocator
+uint64_t store_zset_ranks_usage(const struct store *store);
 
 // Changes a rocksdb.* option of the running database: see store_options_change().
 char *store_change_option(struct store *store, const char *name, const char *value);

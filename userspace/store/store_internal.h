@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "store/write_ahead_log.h"
 #include "store/zset_ends.h"
+#include "store/zset_ranks.h"
 
 #include <pthread.h>
 #include <rocksdb/c.h>
@@ -43,6 +44,7 @@ struct store {
     struct role_guard *guard;
     struct read_cache *read_cache; // NULL: none
     struct zset_ends *zset_ends;
+    struct zset_ranks *zset_ranks; // NULL: none
     store_check_function *check;
     store_era_function *era;
     void *check_context;

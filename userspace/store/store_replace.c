@@ -224,6 +224,7 @@ bool store_replace(struct store *store, const char *directory, char error[STORE_
     zset_ends_change_begin(store->zset_ends);
     bool replaced = replace(store, directory, error);
     zset_ends_change_end(store->zset_ends);
+    zset_ranks_forget(store->zset_ranks);
     read_cache_change_end(store->read_cache, &everything);
     atomic_store(&store->is_wanted, false);
     store_let_go(store);

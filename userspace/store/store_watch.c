@@ -100,6 +100,9 @@ struct store_counters store_counters_now(const struct store *store) {
         sum.expired_reads += counter_read(&one->expired_reads);
         sum.cached_reads += counter_read(&one->cached_reads);
     }
+    const struct zset_ranks_figures ranks = zset_ranks_figures_now(store->zset_ranks);
+    sum.ranks_found = ranks.answers;
+    sum.ranks_built = ranks.built;
     return sum;
 }
 
@@ -127,6 +130,10 @@ uint64_t store_block_cache_pinned_usage(const struct store *store) {
 
 uint64_t store_read_cache_usage(const struct store *store) {
     return read_cache_usage(store->read_cache);
+}
+
+uint64_t store_zset_ranks_usage(const struct store *store) {
+    return zset_ranks_figures_now(store->zset_ranks).bytes;
 }
 
 char *store_change_option(struct store *store, const char *name, const char *value) {

@@ -60,9 +60,9 @@ void write_ahead_log_take_turn(struct write_ahead_log *log) {
         (void)pthread_mutex_lock(&log->turn);
 }
 
-// False if whoever has the turn does not end. RocksDB may be holding a write back until a compaction ends,
-// which in turn may be waiting for this flush.
-static bool take_turn_to_flush(struct write_ahead_log *log) {
+// A flush must not wait for long: RocksDB may be holding a write back until a compaction ends, which in turn
+// may be waiting for this flush.
+bool write_ahead_log_take_turn_soon(struct write_ahead_log *log) {
     enum { PATIENCE = 100, NAP_NS = 100000 };
     const struct timespec nap = {.tv_nsec = NAP_NS};
     bool has_turn = patient_lock_take_soon(&log->turn);
@@ -117,7 +117,7 @@ static char *write_out(struct write_ahead_log *log, uint64_t *covers) {
 // With the lock held.
 static char *flush(struct write_ahead_log *log, bool sync) {
     uint64_t covers = 0;
-    bool has_turn = take_turn_to_flush(log);
+    bool has_turn = write_ahead_log_take_turn_soon(log);
     char *reason = write_out(log, &covers);
     if (has_turn)
         write_ahead_log_end_turn(log);
