@@ -90,6 +90,7 @@ void info_write_memory(struct server *server, struct buffer *out) {
     write_amount(out, "maxmemory", 0);
     info_text(out, "maxmemory_policy", "noeviction");
     write_amount(out, "read_cache_usage", cache);
+    write_amount(out, "zset_rank_cache_usage", store_zset_ranks_usage(server->store));
     double fragmentation = used == 0 ? 0 : (double)use.resident / (double)used;
     buffer_append_format(out, "mem_fragmentation_ratio:%.2f\r\n", fragmentation);
     buffer_append_text(out, "mem_allocator:");

@@ -57,6 +57,8 @@ void info_write_stats(struct server *server, struct buffer *out) {
     info_number(out, "late_write_disconnections", SUM(server, late_closed));
     info_number(out, "expired_key_reads", store.expired_reads);
     info_number(out, "read_cache_hits", store.cached_reads);
+    info_number(out, "zset_rank_cache_hits", store.ranks_found);
+    info_number(out, "zset_rank_cache_builds", store.ranks_built);
     info_number(out, "commits", store.commits);
     info_number(out, "commits_refused", store.refused);
     info_number(out, "commits_failed", store.failed);

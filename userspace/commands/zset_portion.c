@@ -7,6 +7,7 @@ void zset_portion_open(struct zset_portion *portion, const struct collection *se
                        const struct zset_range *range) {
     *portion = (struct zset_portion){.set = *set, .range = *range};
     portion->range.is_locked = true;
+    portion->range.may_use_index = true;
 }
 
 void zset_portion_close(struct zset_portion *portion) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A range of a sorted set, by rank, score or member, and a walk over it in either direction. Ranges by score
-// and by member seek to where they begin. Ranks are not stored: one is found by walking to it from the nearer
-// end. The fields of a hash can be walked over as well, by member. May use: base, store/collection,
-// server/command, reply_walk, zset_value.
+// and by member seek to where they begin. Ranks are not stored: one is found by the set's index if it has one
+// (zset_rank.h), else by walking to it from the nearer end. The fields of a hash can be walked over as well,
+// by member. May use: base, store/collection, server/command, reply_walk, zset_rank, zset_value.
 #ifndef KVFENCE_COMMANDS_ZSET_RANGE_H
 #define KVFENCE_COMMANDS_ZSET_RANGE_H
 
 #include "commands/reply_walk.h"
+#include "commands/zset_rank.h"
 #include "commands/zset_value.h"
 
 enum zset_range_kind { ZSET_BY_RANK, ZSET_BY_SCORE, ZSET_BY_LEX };
@@ -27,6 +28,7 @@ struct zset_range {
     int64_t start, stop;        // by rank, in the direction of the walk; negative: from the end of it
     struct zset_bound min, max; // by score and by member
     bool is_locked;             // the set's key is, for writing
+    bool may_use_index;         // of ranks
     int64_t offset, limit;      // not by rank; a negative limit: none
 };
 
@@ -40,6 +42,11 @@ bool zset_range_read_member(struct bytes text, struct zset_bound *out);
 // Resolves the ranks against the size: false if there are none in the range, else they count from 0.
 bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size);
 
+// How many elements of a set, which is not empty, are in a range by score, if that can be told without
+// walking over them.
+enum zset_ranks_answer zset_range_count(const struct collection *set, const struct zset_range *range,
+                                        uint64_t *count);
+
 struct zset_walk {
     struct store_session *session;
     struct zset_range range;
@@ -48,7 +55,11 @@ struct zset_walk {
     uint64_t left;                        // elements at most
     uint64_t skip;                        // elements to be passed over before the first one
     bool comes_from_behind;               // meanwhile it goes the other way, and then turns round
-    bool has_entered;                     // is in the range or behind it
+    bool jumps;                           // instead, to `target` elements from the set's beginning
+    bool is_outdated; // it could jump if it were of now, so beginning anew is faster than going on
+    uint64_t target;
+    struct zset_rank_place from; // where it jumps to, if it does: at or before the target
+    bool has_entered;            // is in the range or behind it
     bool is_damaged;
     bool is_hash;              // its fields are the members
     struct bytes field_value;  // of a hash: the element's

@@ -119,40 +119,50 @@ static const struct walk_kind shown_elements = {.size = sizeof(struct shown_walk
                                                 .close = close_shown};
 
 // How many there are is known beforehand.
-static void reply_ranks(struct command_context *context, const struct collection *set,
-                        const struct request *request) {
+static void reply_ranks(struct command_context *context, struct shown_walk *shown) {
     struct output_mark before = output_mark(&context->reply->output);
-    struct zset_range range = request->range;
-    struct shown_walk shown = {.with_scores = request->with_scores};
-    if (!zset_range_resolve_ranks(&range, set->metadata.size)) {
-        reply_array(context->reply, 0);
-        return;
-    }
-    uint64_t count = (uint64_t)(range.stop - range.start) + 1;
-    reply_array(context->reply, count * zset_reply_width(context->reply, request->with_scores));
-    zset_walk_open(&shown.walk, set, &range);
-    reply_walk_counted(context, &shown_elements, &shown, count, before);
+    const struct zset_range *range = &shown->walk.range;
+    uint64_t count = (uint64_t)(range->stop - range->start) + 1;
+    reply_array(context->reply, count * zset_reply_width(context->reply, shown->with_scores));
+    reply_walk_counted(context, &shown_elements, shown, count, before);
 }
 
-static void reply_elements(struct command_context *context, const struct collection *set,
-                           const struct request *request) {
+// False: there has to be another attempt.
+static bool reply_elements(struct command_context *context, const struct collection *set,
+                           const struct request *request, bool may_use_index) {
     struct shown_walk shown = {.with_scores = request->with_scores};
-    zset_walk_open(&shown.walk, set, &request->range);
-    reply_walk_all(context, &shown_elements, &shown, zset_reply_width(context->reply, request->with_scores));
+    struct zset_range range = request->range;
+    range.may_use_index = may_use_index;
+    zset_walk_open(&shown.walk, set, &range);
+    if (shown.walk.is_outdated) {
+        zset_walk_close(&shown.walk);
+        return false;
+    }
+    if (shown.walk.iterator == NULL)
+        reply_array(context->reply, 0);
+    else if (range.kind == ZSET_BY_RANK)
+        reply_ranks(context, &shown);
+    else
+        reply_walk_all(context, &shown_elements, &shown,
+                       zset_reply_width(context->reply, request->with_scores));
+    return true;
+}
+
+static bool attempt_show(struct command_context *context, const struct request *request, bool may_use_index) {
+    struct collection set;
+    enum collection_status status = collection_read(context, request->key, VALUE_ZSET, &set);
+    if (status == COLLECTION_MISSING)
+        reply_array(context->reply, 0);
+    return status != COLLECTION_FOUND || reply_elements(context, &set, request, may_use_index);
 }
 
 static void show(struct command_context *context, unsigned given, enum zset_range_kind kind, bool reverse) {
-    struct collection set;
     struct request request = {.key = 1, .given = given, .range = {.kind = kind, .is_reverse = reverse}};
     if (!read_request(context, &request))
         return;
-    enum collection_status status = collection_read(context, request.key, VALUE_ZSET, &set);
-    if (status == COLLECTION_MISSING)
-        reply_array(context->reply, 0);
-    else if (status == COLLECTION_FOUND && request.range.kind == ZSET_BY_RANK)
-        reply_ranks(context, &set, &request);
-    else if (status == COLLECTION_FOUND)
-        reply_elements(context, &set, &request);
+    for (unsigned attempts = 0; !attempt_show(context, &request, zset_rank_may_use_index(attempts));
+         attempts++)
+        zset_rank_begin_anew(context);
 }
 
 void command_zrange(struct command_context *context) {
@@ -196,26 +206,65 @@ void command_zrangestore(struct command_context *context) {
 
 // --- Counting ---
 
-static void reply_count(struct command_context *context, enum zset_range_kind kind) {
+// Up to so many, all in all. False: there are more.
+static bool count_on(struct zset_walk *walk, uint64_t most, uint64_t *count) {
+    struct zset_element element;
+    while (*count < most && zset_walk_next(walk, &element))
+        ++*count;
+    return *count < most;
+}
+
+// A few are counted one by one; when there are many it is worth while to ask for ranks, and when there are a
+// good part of all, to have them indexed.
+static enum zset_ranks_answer count_all(struct zset_walk *walk, const struct collection *set,
+                                        uint64_t *count) {
+    enum { PART = 8 };
+    uint64_t part = set->metadata.size / PART;
+    enum zset_ranks_answer answer = ZSET_RANKS_UNKNOWN;
+    if (walk->range.may_use_index) {
+        if (count_on(walk, ZSET_WALK_SHORT, count))
+            return ZSET_RANKS_UNKNOWN;
+        answer = zset_range_count(set, &walk->range, count);
+        if (answer != ZSET_RANKS_UNKNOWN)
+            return answer;
+        bool is_all = count_on(walk, part > ZSET_WALK_SHORT ? part : ZSET_WALK_SHORT, count);
+        if (zset_ranks_note_walk(set, *count) && !is_all)
+            answer = zset_range_count(set, &walk->range, count);
+    }
+    if (answer == ZSET_RANKS_UNKNOWN)
+        (void)count_on(walk, UINT64_MAX, count);
+    return answer;
+}
+
+// False: there has to be another attempt.
+static bool attempt_count(struct command_context *context, struct zset_range *range) {
     struct output_mark before = output_mark(&context->reply->output);
     struct collection set;
-    struct zset_range range = {.kind = kind, .limit = -1};
     struct zset_walk walk;
-    struct zset_element element;
-    int64_t count = 0;
+    uint64_t count = 0;
+    enum zset_ranks_answer answer = ZSET_RANKS_UNKNOWN;
+    enum collection_status status = collection_read(context, 1, VALUE_ZSET, &set);
+    if (status == COLLECTION_FOUND) {
+        zset_walk_open(&walk, &set, range);
+        answer = count_all(&walk, &set, &count);
+        if (!zset_walk_end(&walk, context, before))
+            return true;
+    }
+    if (status != COLLECTION_FAILED && answer != ZSET_RANKS_NEWER)
+        reply_integer(context->reply, (int64_t)count);
+    return answer != ZSET_RANKS_NEWER;
+}
+
+static void reply_count(struct command_context *context, enum zset_range_kind kind) {
+    struct zset_range range = {.kind = kind, .limit = -1};
     if (!zset_range_read(context, 2, 3, &range))
         return;
-    enum collection_status status = collection_read(context, 1, VALUE_ZSET, &set);
-    if (status == COLLECTION_FAILED)
-        return;
-    if (status == COLLECTION_FOUND) {
-        zset_walk_open(&walk, &set, &range);
-        while (zset_walk_next(&walk, &element))
-            count++;
-        if (!zset_walk_end(&walk, context, before))
+    for (unsigned attempts = 0;; attempts++) {
+        range.may_use_index = kind == ZSET_BY_SCORE && zset_rank_may_use_index(attempts);
+        if (attempt_count(context, &range))
             return;
+        zset_rank_begin_anew(context);
     }
-    reply_integer(context->reply, count);
 }
 
 void command_zcount(struct command_context *context) {

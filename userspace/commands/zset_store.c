@@ -13,6 +13,7 @@ bool zset_gather(struct command_context *context, const struct collection *set,
     struct zset_element element;
     struct zset_range locked = *range; // only commands that write come here
     locked.is_locked = true;
+    locked.may_use_index = true;
     zset_walk_open(&walk, set, &locked);
     while (zset_walk_next(&walk, &element))
         zset_elements_add(out, &element);

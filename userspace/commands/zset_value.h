@@ -5,7 +5,7 @@
 //   FAMILY_DEFAULT      member -> encoded score           finds a member's score; in the order of the members
 //   FAMILY_ZSET_SCORE   encoded score, member -> nothing  in the order of the scores
 //
-// There are no ranks in it: to know or find one, elements are walked over.
+// There are no ranks in it: see store/zset_ranks.h.
 //
 // May use: base, store/collection, server/command.
 #ifndef KVFENCE_COMMANDS_ZSET_VALUE_H

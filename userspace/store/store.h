@@ -120,7 +120,7 @@ struct store_counters {
     uint64_t failed;  // by RocksDB or for lack of disk space
     uint64_t wal_flushes;
     uint64_t hits, misses, expired_reads;
-    uint64_t cached_reads; // answered by the read cache
+    uint64_t cached_reads;             // answered by the read cache
     uint64_t ranks_found, ranks_built; // by indexes of big sorted sets, and these
 };
 struct store_counters store_counters_now(const struct store *store);

@@ -48,8 +48,8 @@ char *write_ahead_log_ask_health(struct write_ahead_log *log);
 // Whoever writes takes its turn first and ends it afterwards. Blocks while another one writes or flushes, but
 // not while a flush only waits for the disk.
 void write_ahead_log_take_turn(struct write_ahead_log *log);
-// The same, but it gives up if whoever has the turn does not end within some milliseconds, as when RocksDB holds
-// a write back: false.
+// The same, but it gives up if whoever has the turn does not end within some milliseconds, as when RocksDB
+// holds a write back: false.
 bool write_ahead_log_take_turn_soon(struct write_ahead_log *log);
 void write_ahead_log_end_turn(struct write_ahead_log *log);
 // A write was refused: the file may be the cause. Within the turn.
