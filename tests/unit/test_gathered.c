@@ -182,9 +182,27 @@ static void metadata_of_different_names_is_all_written(void **state) {
     store_fixture_close(&fixture);
 }
 
+static void very_many_changes_are_found_as_quickly_and_cleared(void **state) {
+    enum { MANY = 200000 };
+    struct gathered *gathered = *state;
+    char name[24];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            (void)snprintf(name, sizeof(name), "key-%d", i);
+            expect_answer(gathered, name, GATHERED_UNCHANGED);
+            put(gathered, FAMILY_DEFAULT, name, name);
+        }
+        for (int i = 0; i < MANY; i += 1000) {
+            (void)snprintf(name, sizeof(name), "key-%d", i);
+            expect_put(gathered, FAMILY_DEFAULT, name, name);
+        }
+        gathered_clear(gathered);
+    }
+}
+
 // --- Against a model ---
 
-enum { MODEL_KEYS = 40, MODEL_STEPS = 20000, MODEL_MOST = 300 };
+enum { MODEL_KEYS = 40, MODEL_STEPS = 40000, MODEL_MOST = 1500 };
 
 struct model {
     enum gathered_answer answers[FAMILY_COUNT][MODEL_KEYS];
@@ -235,7 +253,7 @@ static void random_changes_are_found_and_dropped_as_in_a_model(void **state) {
     size_t saved_count = 0;
     for (int step = 0; step < MODEL_STEPS; step++) {
         unsigned choice = (unsigned)rand_r(&seed) % 100;
-        if (choice == 0 || gathered_count(gathered) > MODEL_MOST) {
+        if ((choice == 0 && (unsigned)rand_r(&seed) % 16 == 0) || gathered_count(gathered) > MODEL_MOST) {
             gathered_clear(gathered);
             now = saved = (struct model){0};
             saved_count = 0;
@@ -267,6 +285,7 @@ int main(void) {
         WITH_GATHERED(only_the_last_of_an_entrys_metadata_is_written_and_all_of_its_elements),
         WITH_GATHERED(a_deletion_is_always_written),
         WITH_GATHERED(metadata_of_different_names_is_all_written),
+        WITH_GATHERED(very_many_changes_are_found_as_quickly_and_cleared),
         WITH_GATHERED(random_changes_are_found_and_dropped_as_in_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ enum store_status collection_open_for_write(struct store_session *session, struc
 
 void collection_read_own_writes(struct store_session *session) {
     if (!session->in_transaction && !session->gathers)
-        session_transaction_begin(session);
+        session_gather_begin(session);
 }
 
 enum store_status collection_get(const struct collection *collection, struct bytes sub_key,

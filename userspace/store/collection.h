@@ -35,7 +35,8 @@ enum store_status collection_open_for_write(struct store_session *session, struc
 void collection_open_anew(struct store_session *session, struct bytes key, enum value_type type,
                           struct collection *out);
 
-// From here to the end of the command (of the transaction) reads see what is staged.
+// From here to the end of the command (of the transaction) collection_get() and collection_has() see what is
+// staged; outside of a transaction the command iterates nothing.
 void collection_read_own_writes(struct store_session *session);
 
 // One sub-key: STORE_OK, STORE_NOT_FOUND or STORE_FAILED. Release the value when STORE_OK was returned.

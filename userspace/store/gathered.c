@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { CHAINS = 256, NO_CHANGE = UINT32_MAX };
+enum { FIRST_CHAINS = 256, NO_CHANGE = UINT32_MAX };
 
 enum change_kind { CHANGE_PUT, CHANGE_DELETE, CHANGE_LOG_DATA };
 
@@ -32,15 +32,23 @@ struct gathered {
     struct change *changes;
     uint32_t count, capacity;
     uint32_t name; // the newest log data
-    uint32_t chains[CHAINS];
+    uint32_t *chains;
+    uint32_t chain_count; // a power of two, at least as many as there are changes
 };
+
+static void make_chains(struct gathered *gathered, uint32_t count) {
+    free(gathered->chains);
+    gathered->chains = memory_allocate(count * sizeof(*gathered->chains));
+    gathered->chain_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        gathered->chains[i] = NO_CHANGE;
+}
 
 struct gathered *gathered_open(void) {
     struct gathered *gathered = memory_allocate_zeroed(1, sizeof(*gathered));
     gathered->hash = key_hash_new();
     gathered->name = NO_CHANGE;
-    for (size_t i = 0; i < CHAINS; i++)
-        gathered->chains[i] = NO_CHANGE;
+    make_chains(gathered, FIRST_CHAINS);
     return gathered;
 }
 
@@ -49,11 +57,12 @@ void gathered_close(struct gathered *gathered) {
         return;
     buffer_release(&gathered->bytes);
     free(gathered->changes);
+    free(gathered->chains);
     free(gathered);
 }
 
-static uint32_t *chain_of(struct gathered *gathered, uint64_t hash) {
-    return &gathered->chains[hash % CHAINS];
+static uint32_t *chain_of(const struct gathered *gathered, uint64_t hash) {
+    return &gathered->chains[hash & (gathered->chain_count - 1)];
 }
 
 static struct bytes key_of(const struct gathered *gathered, const struct change *change) {
@@ -67,7 +76,7 @@ static struct bytes value_of(const struct gathered *gathered, const struct chang
 // The newest change of the entry.
 static uint32_t find(const struct gathered *gathered, enum column_family family, struct bytes key,
                      uint64_t hash) {
-    uint32_t index = gathered->chains[hash % CHAINS];
+    uint32_t index = *chain_of(gathered, hash);
     while (index != NO_CHANGE) {
         const struct change *change = &gathered->changes[index];
         if (change->hash == hash && change->family == family && bytes_equal(key_of(gathered, change), key))
@@ -77,7 +86,22 @@ static uint32_t find(const struct gathered *gathered, enum column_family family,
     return index;
 }
 
+static void lengthen_chains(struct gathered *gathered) {
+    make_chains(gathered, gathered->chain_count * 2);
+    for (uint32_t i = 0; i < gathered->count; i++) {
+        struct change *change = &gathered->changes[i];
+        if (change->kind == CHANGE_LOG_DATA)
+            continue;
+        uint32_t *chain = chain_of(gathered, change->hash);
+        change->next = *chain;
+        *chain = i;
+    }
+}
+
 static struct change *add(struct gathered *gathered, enum change_kind kind) {
+    always_assert(gathered->count < NO_CHANGE / 2, "what is gathered is bounded by its bytes");
+    if (gathered->count == gathered->chain_count)
+        lengthen_chains(gathered);
     if (gathered->count == gathered->capacity) {
         gathered->capacity = gathered->capacity == 0 ? 64 : gathered->capacity * 2;
         gathered->changes =
@@ -166,10 +190,16 @@ void gathered_drop_behind(struct gathered *gathered, size_t count) {
 }
 
 void gathered_clear(struct gathered *gathered) {
-    enum { MEMORY_KEPT_MAX = 1 << 20 };
+    enum { BYTES_KEPT_MAX = 1 << 20, CHANGES_KEPT_MAX = 1 << 13 };
     gathered_drop_behind(gathered, 0);
-    if (gathered->bytes.capacity > MEMORY_KEPT_MAX)
+    if (gathered->bytes.capacity > BYTES_KEPT_MAX)
         buffer_release(&gathered->bytes);
+    if (gathered->capacity <= CHANGES_KEPT_MAX)
+        return;
+    free(gathered->changes);
+    gathered->changes = NULL;
+    gathered->capacity = 0;
+    make_chains(gathered, FIRST_CHAINS);
 }
 
 static void write_change(const struct gathered *gathered, const struct change *change,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Changes that several commands stage one after the other, before they become one batch. Unlike a batch it
-// can be asked for a single entry, and can drop what was added last; and a hash into which a client puts
-// sixteen fields gets one metadata entry. For small amounts: finding takes longer the more there is. Not
+// Changes that are staged one after the other, before they become one batch: of several commands, or of one
+// that may change the same entry twice. Unlike a batch it can be asked for a single entry, and can drop what
+// was added last; and a hash into which a client puts sixteen fields gets one metadata entry. Not
 // thread-safe. May use: base, store/encoding, store/key_hash, RocksDB.
 #ifndef KVFENCE_STORE_GATHERED_H
 #define KVFENCE_STORE_GATHERED_H
@@ -33,7 +33,7 @@ enum gathered_answer gathered_find(const struct gathered *gathered, enum column_
 // How many changes there are, and with this number drops all that were added since.
 size_t gathered_count(const struct gathered *gathered);
 void gathered_drop_behind(struct gathered *gathered, size_t count);
-// Drops all, and gives back what a big value has taken.
+// Drops all, and gives back what big values or very many have taken.
 void gathered_clear(struct gathered *gathered);
 
 // Puts the changes into the batch in their order. A put of metadata that a later change overtakes is left
