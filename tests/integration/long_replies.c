@@ -52,6 +52,15 @@ static void append_key_and_value(struct buffer *out, int element) {
     append_short(out, element);
 }
 
+static void append_x(struct buffer *out, int element) {
+    (void)element;
+    buffer_append_text(out, "$1\r\nx\r\n");
+}
+
+static void append_integer(struct buffer *out, int element) {
+    buffer_append_format(out, ":%d\r\n", element);
+}
+
 struct filling {
     const char *command; // as it begins
     int words;           // in it
@@ -66,6 +75,7 @@ static const struct filling fillings[] = {
     [BIG_ZSET] = {"ZADD zset", 2, 2, append_score_and_member},
     [SMALL_SET] = {"SADD small", 2, 1, append_member},
     [MANY_KEYS] = {"MSET", 1, 2, append_key_and_value},
+    [SAME_LIST] = {"RPUSH same", 2, 1, append_x},
 };
 
 static void append_command(struct buffer *out, const struct filling *filling, int from) {
@@ -141,6 +151,9 @@ static const struct answer answers[] = {
     {"SRANDMEMBER set 1000000", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
     {"HRANDFIELD hash 1000000 WITHVALUES", 2, "*", 2 * ELEMENTS, append_field_and_value, 0, ELEMENTS - 1},
     {"ZRANDMEMBER zset 1000000 WITHSCORES", 3, "*", ELEMENTS, append_scored_pair, 0, ELEMENTS - 1},
+    {"LPOS same x COUNT 0", 2, "*", SAME_ELEMENTS, append_integer, 0, SAME_ELEMENTS - 1},
+    {"LPOS same x COUNT 50000 RANK -11 MAXLEN 50005", 3, "*", 49995, append_integer, SAME_ELEMENTS - 11,
+     SAME_ELEMENTS - 50005},
     {"KEYS key:*", 2, "*", ELEMENTS / 5, append_key, 0, ELEMENTS / 5 - 1},
 };
 enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };

@@ -7,16 +7,18 @@
 
 #include "harness.h"
 
-enum { ELEMENTS = IS_SANITIZED ? 60000 : 120000, FILL_BATCH = 1000 };
+enum { ELEMENTS = IS_SANITIZED ? 60000 : 120000, FILL_BATCH = 1000, SAME_ELEMENTS = 6 * ELEMENTS };
 
 // The elements are numbers from 0 on, written with 100 digits. A hash's values are short; scores are the
-// numbers themselves. The keys of MANY_KEYS begin with "key:".
-enum long_data { BIG_HASH, BIG_SET, BIG_LIST, BIG_ZSET, SMALL_SET, MANY_KEYS };
-// Makes "hash", "set", "list", "zset", "small" or keys, of so many elements: a multiple of FILL_BATCH.
+// numbers themselves. The keys of MANY_KEYS begin with "key:". All elements
+// of SAME_LIST, "same", are "x".
+enum long_data { BIG_HASH, BIG_SET, BIG_LIST, BIG_ZSET, SMALL_SET, MANY_KEYS, SAME_LIST };
+// Makes "hash", "set", "list", "zset", "small", "same" or keys, of so many elements: a multiple of
+// FILL_BATCH.
 void fill(const struct test_server *address, enum long_data data, int count);
 
-// What a command answers about ELEMENTS elements (ELEMENTS / 5 keys): a header, then elements from one to
-// another, in either direction.
+// What a command answers about ELEMENTS elements (ELEMENTS / 5 keys, SAME_ELEMENTS that are the same): a
+// header, then elements from one to another, in either direction.
 struct buffer;
 struct answer {
     const char *command;

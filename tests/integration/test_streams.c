@@ -38,6 +38,7 @@ static int fill_all(void **state) {
     fill(&server, BIG_LIST, ELEMENTS);
     fill(&server, BIG_ZSET, ELEMENTS);
     fill(&server, MANY_KEYS, ELEMENTS / 5);
+    fill(&server, SAME_LIST, SAME_ELEMENTS);
     return 0;
 }
 
@@ -103,6 +104,17 @@ static void elements_that_are_drawn_again_and_again_are_sent_bit_by_bit(void **s
     expect_integer(client, 1, "DEL small");
 }
 
+static void places_in_a_list_are_sent_bit_by_bit(void **state) {
+    (void)state;
+    const struct answer *answer = answer_to("LPOS same x COUNT 0");
+    wait_until(no_reply_is_long, other, PATIENCE_SECONDS, "nobody else reads");
+    int fd = begin_and_stall(&server, answer, "PING\r\n");
+    assert_int_equal(server_info_number(other, "stats", "long_replies_in_progress"), 1);
+    (void)read_elements(fd, answer, answer->first, answer->last);
+    raw_expect(fd, "+PONG\r\n");
+    assert_int_equal(close(fd), 0);
+}
+
 // So many that the server could not hold them.
 static void a_draw_without_end_costs_nothing_but_its_client(void **state) {
     (void)state;
@@ -127,9 +139,13 @@ static void long_replies_behind_each_other_all_come(void **state) {
 }
 
 static void a_long_reply_that_is_read_slowly_costs_little_memory(void **state) {
-    static const char *const commands[] = {"HGETALL hash",     "SMEMBERS set",
-                                           "LRANGE list 0 -1", "ZRANGE zset 0 -1 WITHSCORES",
-                                           "SUNION set set",   "ZRANGEBYSCORE zset -inf +inf",
+    static const char *const commands[] = {"LPOS same x COUNT 0",
+                                           "HGETALL hash",
+                                           "SMEMBERS set",
+                                           "LRANGE list 0 -1",
+                                           "ZRANGE zset 0 -1 WITHSCORES",
+                                           "SUNION set set",
+                                           "ZRANGEBYSCORE zset -inf +inf",
                                            "KEYS key:*"};
     enum { PAUSES = 40 };
     (void)state;
@@ -304,6 +320,7 @@ int main(void) {
         cmocka_unit_test_setup(long_replies_are_exact_and_what_is_pipelined_behind_them_follows, reconnect),
         cmocka_unit_test_setup(keys_that_match_are_counted_before_they_are_shown, reconnect),
         cmocka_unit_test_setup(elements_that_are_drawn_again_and_again_are_sent_bit_by_bit, reconnect),
+        cmocka_unit_test_setup(places_in_a_list_are_sent_bit_by_bit, reconnect),
         cmocka_unit_test_setup(a_draw_without_end_costs_nothing_but_its_client, reconnect),
         cmocka_unit_test_setup(long_replies_behind_each_other_all_come, reconnect),
         cmocka_unit_test_setup(others_are_served_in_the_middle_and_what_is_behind_waits, reconnect),

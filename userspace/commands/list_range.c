@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LRANGE LTRIM LINSERT LREM LPOS: what walks over lists. Positions have no gaps, so that inserting and
-// removing moves all elements on one side. Uses: arguments, list_value, reply_walk.
+// LRANGE LTRIM LINSERT LREM: what walks over lists, but for LPOS (list_search.c). Positions have no gaps, so
+// that inserting and removing moves all elements on one side. Uses: arguments, list_value, reply_walk.
 #include "base/buffer.h"
 #include "base/number.h"
 #include "commands/arguments.h"
@@ -297,109 +297,4 @@ void command_lrem(struct command_context *context) {
     if (status == COLLECTION_FOUND && find_removed(context, &list, &removal) &&
         (removal.removed == 0 || stage_removal(context, &list, &removal)))
         reply_integer(context->reply, (int64_t)removal.removed);
-}
-
-// --- LPOS ---
-
-struct search {
-    int64_t rank;    // the first match that counts; negative: from the end
-    int64_t count;   // how many; 0: all
-    int64_t longest; // elements that are compared at most; 0: all
-    bool has_count;
-};
-
-static bool read_rank(struct command_context *context, size_t index, int64_t *rank) {
-    if (!argument_integer(context, index, rank))
-        return false;
-    if (*rank == 0) {
-        reply_error(
-            context->reply,
-            "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
-            "negative to start from the end of the list");
-        return false;
-    }
-    if (*rank != INT64_MIN)
-        return true;
-    reply_error(context->reply, "ERR value is out of range, value must between -9223372036854775807 and "
-                                "9223372036854775807");
-    return false;
-}
-
-static bool read_not_negative(struct command_context *context, size_t index, const char *error,
-                              int64_t *out) {
-    if (!argument_integer_or(context, index, out, error))
-        return false;
-    if (*out >= 0)
-        return true;
-    reply_error(context->reply, error);
-    return false;
-}
-
-static bool read_search(struct command_context *context, struct search *search) {
-    *search = (struct search){.rank = 1, .count = 1};
-    for (size_t i = 3; i < context->count; i += 2) {
-        bool has_value = i + 1 < context->count;
-        bool right = false;
-        if (has_value && argument_is(context, i, "RANK")) {
-            right = read_rank(context, i + 1, &search->rank);
-        } else if (has_value && argument_is(context, i, "COUNT")) {
-            search->has_count = true;
-            right = read_not_negative(context, i + 1, "ERR COUNT can't be negative", &search->count);
-        } else if (has_value && argument_is(context, i, "MAXLEN")) {
-            right = read_not_negative(context, i + 1, "ERR MAXLEN can't be negative", &search->longest);
-        } else {
-            reply_syntax_error(context);
-        }
-        if (!right)
-            return false;
-    }
-    return true;
-}
-
-// Replies with the places of the matches as integers; returns how many.
-static uint64_t reply_matches(struct command_context *context, const struct search *search,
-                              struct list_walk *walk, uint64_t length) {
-    struct bytes element;
-    uint64_t rank = search->rank < 0 ? -(uint64_t)search->rank : (uint64_t)search->rank;
-    uint64_t matches = 0;
-    uint64_t shown = 0;
-    for (uint64_t met = 0;
-         (search->longest == 0 || met < (uint64_t)search->longest) &&
-         (search->count == 0 || shown < (uint64_t)search->count) && list_walk_next(walk, &element);
-         met++) {
-        if (!bytes_equal(element, context->arguments[2]) || ++matches < rank)
-            continue;
-        reply_integer(context->reply, (int64_t)(search->rank < 0 ? length - 1 - met : met));
-        shown++;
-    }
-    return shown;
-}
-
-static void find_places(struct command_context *context, const struct search *search,
-                        const struct list *list) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct list_walk walk;
-    uint64_t length = list_length(list);
-    struct output_block *header = search->has_count ? reply_deferred_begin(context->reply) : NULL;
-    list_walk_begin(list, search->rank < 0 ? length - 1 : 0, search->rank < 0, &walk);
-    uint64_t shown = reply_matches(context, search, &walk, length);
-    if (header != NULL)
-        reply_array_end(context->reply, header, shown);
-    else if (shown == 0)
-        reply_null(context->reply);
-    (void)list_walk_end(context, &walk, before, 0);
-}
-
-void command_lpos(struct command_context *context) {
-    struct search search;
-    struct list list;
-    if (!read_search(context, &search))
-        return;
-    enum collection_status status = list_read(context, 1, &list);
-    if (status == COLLECTION_FOUND)
-        find_places(context, &search, &list);
-    else if (status == COLLECTION_MISSING && search.has_count)
-        reply_array(context->reply, 0);
-    else if (status == COLLECTION_MISSING)
-        reply_null(context->reply);
 }
