@@ -122,6 +122,11 @@ static void append_scored_pair(struct buffer *out, int element) {
     buffer_append_format(out, ",%d\r\n", element);
 }
 
+static void append_member_and_null(struct buffer *out, int element) {
+    append_member(out, element);
+    buffer_append_text(out, "_\r\n");
+}
+
 static const struct answer answers[] = {
     {"HGETALL hash", 2, "*", 2 * ELEMENTS, append_field_and_value, 0, ELEMENTS - 1},
     {"HGETALL hash", 3, "%", ELEMENTS, append_field_and_value, 0, ELEMENTS - 1},
@@ -154,6 +159,14 @@ static const struct answer answers[] = {
     {"LPOS same x COUNT 0", 2, "*", SAME_ELEMENTS, append_integer, 0, SAME_ELEMENTS - 1},
     {"LPOS same x COUNT 50000 RANK -11 MAXLEN 50005", 3, "*", 49995, append_integer, SAME_ELEMENTS - 11,
      SAME_ELEMENTS - 50005},
+    {"SORT list ALPHA", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
+    {"SORT_RO set ALPHA DESC GET # GET hash:*", 3, "*", 2 * ELEMENTS, append_member_and_null, ELEMENTS - 1,
+     0},
+    {"SORT_RO set BY nosort GET #", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
+    {"ZUNION 2 zset set WEIGHTS 1 0 WITHSCORES", 2, "*", 2 * ELEMENTS, append_member_and_score, 0,
+     ELEMENTS - 1},
+    {"ZINTER 2 zset set WEIGHTS 1 0 WITHSCORES", 3, "*", ELEMENTS, append_scored_pair, 0, ELEMENTS - 1},
+    {"ZDIFF 2 zset missing", 2, "*", ELEMENTS, append_member, 0, ELEMENTS - 1},
     {"KEYS key:*", 2, "*", ELEMENTS / 5, append_key, 0, ELEMENTS / 5 - 1},
 };
 enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };

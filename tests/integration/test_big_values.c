@@ -104,6 +104,57 @@ static void a_big_value_that_is_named_often_is_held_once(void **state) {
     }
 }
 
+static char *grown_list(int count) {
+    struct buffer text = {0};
+    buffer_append_text(&text, "RPUSH list");
+    for (int i = 0; i < count; i++)
+        buffer_append_text(&text, " i");
+    buffer_append(&text, (struct bytes){"", 1});
+    return text.data;
+}
+
+static void put_list(int count) {
+    char *text = grown_list(count);
+    redisReply *reply = redisCommand(client, text);
+    assert_int_equal(reply->integer, count);
+    freeReplyObject(reply);
+    free(text);
+}
+
+static void what_sort_gets_is_held_one_by_one_and_of_its_moment(void **state) {
+    char header[32];
+    (void)state;
+    put_big();
+    put_list(TIMES);
+    expect_integer(client, 1, "HSET hish small 1");
+    int64_t before = resident_bytes(&server);
+    int fd = connect_slowly(&server);
+    (void)snprintf(header, sizeof(header), "*%d\r\n", 4 * TIMES);
+    raw_send_text(fd, "SORT list BY nosort GET b*g GET h*sh->small GET x*x GET #\r\nPING\r\n");
+    raw_expect(fd, header);
+    expect_text(client, "OK", "SET big 1");
+    expect_integer(client, 1, "DEL hish");
+    expect_integer(client, 1, "DEL list");
+    for (int i = 0; i < TIMES; i++) {
+        read_big(fd);
+        raw_expect(fd, "$1\r\n1\r\n$-1\r\n$1\r\ni\r\n");
+        assert_true(IS_SANITIZED || resident_bytes(&server) - before < 6 * BIG);
+    }
+    raw_expect(fd, "+PONG\r\n");
+    assert_int_equal(close(fd), 0);
+}
+
+// Every element is compared by half a gigabyte's hundredth.
+static void more_than_a_command_may_hold_is_an_error(void **state) {
+    enum { TOO_MANY = (512 << 20) / BIG + 2 };
+    (void)state;
+    put_big();
+    put_list(TOO_MANY);
+    expect_error(client, "ERR the command has to hold too much at once, more than 512 MB",
+                 "SORT list BY b*g ALPHA");
+    expect_integer(client, TOO_MANY, "LLEN list");
+}
+
 static void values_are_those_of_the_commands_moment(void **state) {
     (void)state;
     put_big();
@@ -175,8 +226,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         // First, as later ones leave memory behind that it could take.
         cmocka_unit_test_setup(a_big_value_that_is_named_often_is_held_once, empty_database),
+        cmocka_unit_test_setup(what_sort_gets_is_held_one_by_one_and_of_its_moment, empty_database),
         cmocka_unit_test_setup(values_are_those_of_the_commands_moment, empty_database),
         cmocka_unit_test_setup(who_vanishes_leaves_nothing, empty_database),
+        cmocka_unit_test_setup(more_than_a_command_may_hold_is_an_error, empty_database),
         cmocka_unit_test_setup(within_a_transaction_they_are_bounded, empty_database),
         cmocka_unit_test_setup(a_transaction_whose_commands_answer_too_much_is_one_error_and_writes_nothing,
                                empty_database),

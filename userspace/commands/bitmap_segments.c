@@ -82,17 +82,17 @@ static const char *join(struct source source, struct bytes key, struct bitmap_li
     return NULL;
 }
 
+const char *bitmap_segments_join_in(struct store_session *session, struct entry_view *view, struct bytes key,
+                                    struct bitmap_limit limit, struct store_value *value) {
+    return join((struct source){session, view}, key, limit, value);
+}
+
 bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
                           struct store_value *value) {
-    const char *error = join((struct source){.session = context->session}, key, limit, value);
+    const char *error = bitmap_segments_join_in(context->session, NULL, key, limit, value);
     if (error != NULL)
         reply_error(context->reply, error);
     return error == NULL;
-}
-
-const char *bitmap_segments_join_view(struct entry_view *view, struct bytes key, struct bitmap_limit limit,
-                                      struct store_value *value) {
-    return join((struct source){entry_view_session(view), view}, key, limit, value);
 }
 
 bool bitmap_segments_bit(struct command_context *context, struct bytes key, const struct metadata *metadata,

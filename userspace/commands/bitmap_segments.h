@@ -27,10 +27,10 @@ struct bitmap_limit {
 // written.
 bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
                           struct store_value *value);
-// The same for one that a view has read; NULL, or what is wrong.
+// The same without a reply: NULL, or what is wrong. Segments are read in a view, unless that is NULL.
 struct entry_view;
-const char *bitmap_segments_join_view(struct entry_view *view, struct bytes key, struct bitmap_limit limit,
-                                      struct store_value *value);
+const char *bitmap_segments_join_in(struct store_session *session, struct entry_view *view, struct bytes key,
+                                    struct bitmap_limit limit, struct store_value *value);
 // One bit of a bitmap with this metadata. False: the error reply is written.
 bool bitmap_segments_bit(struct command_context *context, struct bytes key, const struct metadata *metadata,
                          uint64_t offset, bool *bit);

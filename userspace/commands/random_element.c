@@ -7,6 +7,7 @@
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/sample_reply.h"
+#include "commands/working_set.h"
 
 // --- Showing ---
 
@@ -82,7 +83,8 @@ struct taken {
 static void remember(void *context, struct bytes member, struct bytes value) {
     struct taken *taken = context;
     (void)value;
-    buffer_append_counted(&taken->members, member);
+    if (taken->members.length <= WORKING_SET_MAX)
+        buffer_append_counted(&taken->members, member);
     taken->count++;
 }
 
@@ -107,7 +109,7 @@ static void pop_from(struct command_context *context, struct collection *set, ui
         reply_store_error(context, status);
     } else if (taken.count != count) {
         collection_reply_damaged(context);
-    } else {
+    } else if (working_set_fits(context, taken.members.length)) {
         if (as_set)
             reply_set(context->reply, count);
         take_members(context, set, &taken);

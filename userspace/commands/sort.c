@@ -6,6 +6,7 @@
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/list_value.h"
+#include "commands/reply_walk.h"
 #include "commands/sort_items.h"
 #include "commands/sort_pattern.h"
 
@@ -96,60 +97,153 @@ static bool take_options(struct command_context *context, bool may_store, struct
     return true;
 }
 
-// --- Output ---
+// --- Replying ---
 
-// What each GET says of an element. False: the error reply has been written.
-static bool look_up_each(struct command_context *context, const struct sort *sort, struct bytes element,
-                         struct sort_items *out) {
-    struct buffer text = {0};
-    bool looked = true;
-    for (size_t i = 0; i < sort->pattern_count && looked; i++) {
-        bool found = false;
-        buffer_clear(&text);
-        looked = sort_pattern_look_up(context, context->arguments[sort->patterns[i]], element, &text, &found);
-        sort_items_add(out, buffer_bytes(&text), !found);
-    }
-    buffer_release(&text);
-    return looked;
+// What the elements become: themselves, or what the GETs say of them, one by one.
+struct output_walk {
+    struct sort_source source;
+    struct sort_items items;
+    uint64_t next, end; // of the items
+    struct bytes *patterns;
+    size_t pattern_count, next_pattern;
+    struct buffer kept; // the patterns, once they are the walk's own
+    struct buffer text; // what one says
+    const char *error;
+};
+
+static enum walk_step pattern_step(struct output_walk *walk, struct bytes element, struct reply *reply) {
+    bool found = false;
+    buffer_clear(&walk->text);
+    walk->error =
+        sort_pattern_look_up(&walk->source, walk->patterns[walk->next_pattern], element, &walk->text, &found);
+    if (walk->error != NULL)
+        return WALK_END;
+    if (found)
+        reply_bulk(reply, buffer_bytes(&walk->text));
+    else
+        reply_null(reply);
+    walk->next_pattern++;
+    return WALK_ELEMENT;
 }
 
-// What the elements become: themselves, or what the GETs say of them.
-static bool make_output(struct command_context *context, const struct sort *sort,
-                        const struct sort_items *items, struct sort_window window, struct sort_items *out) {
-    for (uint64_t i = window.first; i < window.end; i++) {
-        struct bytes element = sort_items_at(items, i, NULL);
+static enum walk_step output_step(void *state, struct reply *reply) {
+    struct output_walk *walk = state;
+    if (walk->next == walk->end)
+        return WALK_END;
+    struct bytes element = sort_items_at(&walk->items, walk->next);
+    enum walk_step taken = WALK_ELEMENT;
+    if (walk->pattern_count == 0)
+        reply_bulk(reply, element);
+    else
+        taken = pattern_step(walk, element, reply);
+    if (walk->next_pattern == walk->pattern_count) {
+        walk->next_pattern = 0;
+        walk->next++;
+    }
+    return taken;
+}
+
+static void keep_output(void *state) {
+    struct output_walk *walk = state;
+    walk->source.view = entry_view_open(walk->source.session);
+    for (size_t i = 0; i < walk->pattern_count; i++)
+        buffer_append_counted(&walk->kept, walk->patterns[i]);
+    struct bytes rest = buffer_bytes(&walk->kept);
+    for (size_t i = 0; i < walk->pattern_count; i++)
+        walk->patterns[i] = bytes_take_counted(&rest);
+}
+
+static const char *output_error(void *state) {
+    const struct output_walk *walk = state;
+    return walk->error;
+}
+
+static void close_output(void *state) {
+    struct output_walk *walk = state;
+    entry_view_close(walk->source.view);
+    sort_items_release(&walk->items);
+    free(walk->patterns);
+    buffer_release(&walk->kept);
+    buffer_release(&walk->text);
+}
+
+// Takes over the items.
+static void reply_output(struct command_context *context, const struct sort *sort, struct sort_items *items,
+                         struct sort_window window) {
+    static const struct walk_kind output = {.size = sizeof(struct output_walk),
+                                            .at_once = WALK_LOOK_UPS_AT_ONCE,
+                                            .step = output_step,
+                                            .keep = keep_output,
+                                            .error = output_error,
+                                            .close = close_output};
+    struct output_mark before = output_mark(&context->reply->output);
+    size_t width = sort->pattern_count == 0 ? 1 : sort->pattern_count;
+    struct output_walk walk = {.source = sort_source_of(context),
+                               .items = *items,
+                               .next = window.first,
+                               .end = window.end,
+                               .pattern_count = sort->pattern_count};
+    *items = (struct sort_items){0};
+    walk.patterns = memory_allocate((sort->pattern_count + 1) * sizeof(*walk.patterns));
+    for (size_t i = 0; i < sort->pattern_count; i++)
+        walk.patterns[i] = context->arguments[sort->patterns[i]];
+    uint64_t count = (window.end - window.first) * width;
+    reply_array(context->reply, count);
+    reply_walk_counted(context, &output, &walk, count, before);
+}
+
+// --- Storing ---
+
+// What each GET says of an element; what is missing becomes an empty element. False: the error reply has been
+// written.
+static bool push_each(struct command_context *context, const struct sort *sort, struct bytes element,
+                      struct list *list) {
+    const struct sort_source source = sort_source_of(context);
+    struct buffer text = {0};
+    const char *error = NULL;
+    for (size_t i = 0; i < sort->pattern_count && error == NULL; i++) {
+        bool found = false;
+        buffer_clear(&text);
+        error = sort_pattern_look_up(&source, context->arguments[sort->patterns[i]], element, &text, &found);
+        if (error == NULL)
+            list_push(list, LIST_RIGHT, buffer_bytes(&text));
+    }
+    buffer_release(&text);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    return error == NULL;
+}
+
+static bool push_all(struct command_context *context, const struct sort *sort, const struct sort_items *items,
+                     struct sort_window window, struct list *list) {
+    for (uint64_t i = window.first; i < window.end && !session_is_overfull(context->session); i++) {
+        struct bytes element = sort_items_at(items, i);
         if (sort->pattern_count == 0)
-            sort_items_add(out, element, false);
-        else if (!look_up_each(context, sort, element, out))
+            list_push(list, LIST_RIGHT, element);
+        else if (!push_each(context, sort, element, list))
             return false;
     }
     return true;
 }
 
-static void reply_output(struct command_context *context, const struct sort_items *output) {
-    reply_array(context->reply, output->count);
-    for (size_t i = 0; i < output->count; i++) {
-        bool is_missing = false;
-        struct bytes text = sort_items_at(output, i, &is_missing);
-        if (is_missing)
-            reply_null(context->reply);
-        else
-            reply_bulk(context->reply, text);
-    }
-}
-
-// What is missing becomes an empty element.
 static void store_output(struct command_context *context, const struct sort *sort,
-                         const struct sort_items *output) {
+                         const struct sort_items *items, struct sort_window window) {
     struct list list;
+    struct bytes destination = context->arguments[sort->destination];
+    enum store_status status = STORE_NOT_FOUND;
     list_open_anew(context, sort->destination, &list);
-    for (size_t i = 0; i < output->count; i++)
-        list_push(&list, LIST_RIGHT, sort_items_at(output, i, NULL));
-    if (output->count != 0)
-        list_save(&list);
-    else if (!collection_stage_none(context, context->arguments[sort->destination]))
+    if (!push_all(context, sort, items, window, &list))
         return;
-    reply_integer(context->reply, (int64_t)output->count);
+    if (list_length(&list) != 0)
+        list_save(&list);
+    else
+        status = store_exists(context->session, destination, context->now);
+    if (status == STORE_OK)
+        stage_delete(context->session, destination);
+    if (status == STORE_OK || status == STORE_NOT_FOUND)
+        reply_integer(context->reply, (int64_t)list_length(&list));
+    else
+        reply_store_error(context, status);
 }
 
 // --- All ---
@@ -197,7 +291,6 @@ static void settle_order(struct sort *sort, enum value_type type) {
 
 static void run_sort(struct command_context *context, struct sort *sort) {
     struct sort_items items = {0};
-    struct sort_items output = {0};
     enum value_type type = VALUE_NONE;
     uint64_t size = 0;
     if (!find_value(context, &type, &size))
@@ -208,13 +301,11 @@ static void run_sort(struct command_context *context, struct sort *sort) {
     bool is_made = type == VALUE_NONE || (sort_items_gather(context, type, &sort->order, gathered, &items) &&
                                           sort_items_order(context, &sort->order, &items));
     window = (struct sort_window){window.first - gathered.first, window.end - gathered.first};
-    is_made = is_made && make_output(context, sort, &items, window, &output);
     if (is_made && sort->destination == 0)
-        reply_output(context, &output);
+        reply_output(context, sort, &items, window);
     else if (is_made)
-        store_output(context, sort, &output);
+        store_output(context, sort, &items, window);
     sort_items_release(&items);
-    sort_items_release(&output);
 }
 
 static void sort_command(struct command_context *context, bool may_store) {

@@ -8,6 +8,7 @@
 #include "commands/arguments.h"
 #include "commands/collection_value.h"
 #include "commands/sort_pattern.h"
+#include "commands/working_set.h"
 #include "commands/zset_value.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ struct piece {
 struct sort_item {
     struct piece element;
     struct piece weight; // what it is compared by if not by itself
-    bool has_weight, is_missing;
+    bool has_weight;
     double number;
     size_t place; // as gathered: what is equal stays in this order
 };
@@ -31,25 +32,25 @@ static struct bytes bytes_of(const struct sort_items *items, struct piece piece)
     return (struct bytes){.data = items->text.data + piece.offset, .length = piece.length};
 }
 
-struct bytes sort_items_at(const struct sort_items *items, size_t index, bool *is_missing) {
+struct bytes sort_items_at(const struct sort_items *items, size_t index) {
     always_assert(index < items->count, "an element that is there is looked at");
-    if (is_missing != NULL)
-        *is_missing = items->items[index].is_missing;
     return bytes_of(items, items->items[index].element);
 }
 
-void sort_items_add(struct sort_items *items, struct bytes element, bool is_missing) {
+static void add(struct sort_items *items, struct bytes element) {
     enum { FIRST_ROOM = 16 };
     if (items->count == items->room) {
         items->room = items->room == 0 ? FIRST_ROOM : 2 * items->room;
         items->items = memory_reallocate(items->items, items->room * sizeof(*items->items));
     }
-    items->items[items->count] =
-        (struct sort_item){.element = {.offset = items->text.length, .length = element.length},
-                           .is_missing = is_missing,
-                           .place = items->count};
+    items->items[items->count] = (struct sort_item){
+        .element = {.offset = items->text.length, .length = element.length}, .place = items->count};
     items->count++;
     buffer_append(&items->text, element);
+}
+
+size_t sort_items_size(const struct sort_items *items) {
+    return items->text.length + items->count * sizeof(*items->items);
 }
 
 void sort_items_release(struct sort_items *items) {
@@ -87,13 +88,16 @@ bool sort_items_gather(struct command_context *context, enum value_type type, co
         collection_iterator_seek_last(iterator);
     else
         collection_iterator_seek(iterator, (struct bytes){0});
-    while (place < window.end && (is_backwards ? collection_iterator_previous(iterator, &sub_key, &value)
-                                               : collection_iterator_next(iterator, &sub_key, &value))) {
+    while (place < window.end && sort_items_size(out) <= WORKING_SET_MAX &&
+           (is_backwards ? collection_iterator_previous(iterator, &sub_key, &value)
+                         : collection_iterator_next(iterator, &sub_key, &value))) {
         if (place >= window.first)
-            sort_items_add(out, element_of(type, family, sub_key, value), false);
+            add(out, element_of(type, family, sub_key, value));
         place++;
     }
-    return collection_end_walk(context, iterator, before, window.end - place);
+    bool is_small = sort_items_size(out) <= WORKING_SET_MAX;
+    return collection_end_walk(context, iterator, before, is_small ? window.end - place : 0) &&
+           working_set_fits(context, sort_items_size(out));
 }
 
 // --- What they are compared by ---
@@ -118,8 +122,12 @@ static bool weigh(struct command_context *context, const struct sort_order *orde
     struct bytes element = bytes_of(items, item->element);
     buffer_clear(scratch);
     if (order->by_pattern) {
-        if (!sort_pattern_look_up(context, order->by, element, scratch, &item->has_weight))
+        const struct sort_source source = sort_source_of(context);
+        const char *error = sort_pattern_look_up(&source, order->by, element, scratch, &item->has_weight);
+        if (error != NULL) {
+            reply_error(context->reply, error);
             return false;
+        }
         item->weight = (struct piece){.offset = items->text.length, .length = scratch->length};
         buffer_append(&items->text, buffer_bytes(scratch));
         if (!item->has_weight)
@@ -134,7 +142,8 @@ static bool weigh_all(struct command_context *context, const struct sort_order *
     struct buffer scratch = {0};
     bool weighed = true;
     for (size_t i = 0; i < items->count && weighed; i++)
-        weighed = weigh(context, order, items, &items->items[i], &scratch);
+        weighed = weigh(context, order, items, &items->items[i], &scratch) &&
+                  working_set_fits(context, sort_items_size(items));
     buffer_release(&scratch);
     return weighed;
 }

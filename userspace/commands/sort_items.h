@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What SORT puts in order: the elements of a list, set or sorted set, with what they are compared by. All are
-// held in memory, unless they stay in the order in which they are stored. Functions that return false have
+// held in memory, up to working_set.h's limit. Functions that return false have
 // written the error reply. May use: base, server/command.
 #ifndef KVFENCE_COMMANDS_SORT_ITEMS_H
 #define KVFENCE_COMMANDS_SORT_ITEMS_H
@@ -38,10 +38,10 @@ bool sort_items_gather(struct command_context *context, enum value_type type, co
 // Looks up what they are compared by, and puts them in order.
 bool sort_items_order(struct command_context *context, const struct sort_order *order,
                       struct sort_items *items);
-// Adds one behind the others; a missing one is empty.
-void sort_items_add(struct sort_items *items, struct bytes element, bool is_missing);
-// Borrowed: valid until more are added. *is_missing may be NULL.
-struct bytes sort_items_at(const struct sort_items *items, size_t index, bool *is_missing);
+// Borrowed.
+struct bytes sort_items_at(const struct sort_items *items, size_t index);
+// Bytes of memory that they take.
+size_t sort_items_size(const struct sort_items *items);
 void sort_items_release(struct sort_items *items);
 
 #endif

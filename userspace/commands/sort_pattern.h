@@ -5,15 +5,26 @@
 #ifndef KVFENCE_COMMANDS_SORT_PATTERN_H
 #define KVFENCE_COMMANDS_SORT_PATTERN_H
 
+#include "commands/bitmap_segments.h"
 #include "server/command.h"
+#include "store/entry_view.h"
 
 // True if the pattern has a '*', so that it means another key for each element.
 bool sort_pattern_is_real(struct bytes pattern);
 
+// Where values are looked up.
+struct sort_source {
+    struct store_session *session;
+    struct entry_view *view; // NULL: as the session reads
+    wall_ms_t now;
+    struct bitmap_limit limit;
+};
+struct sort_source sort_source_of(const struct command_context *context);
+
 // Appends to `out` what the pattern says of the element: with "#" the element itself, otherwise the string in
 // the key that has the element in place of the first '*'; with "->field" behind it that field of the hash in
-// the key. *found false: there is none. False: the error reply has been written.
-bool sort_pattern_look_up(struct command_context *context, struct bytes pattern, struct bytes element,
-                          struct buffer *out, bool *found);
+// the key. *found false: there is none. NULL, or what is wrong, as an error reply.
+const char *sort_pattern_look_up(const struct sort_source *from, struct bytes pattern, struct bytes element,
+                                 struct buffer *out, bool *found);
 
 #endif

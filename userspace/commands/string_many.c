@@ -29,7 +29,8 @@ static void reply_value(struct command_context *context, struct bytes key) {
 
 static void reply_bitmap(struct values_walk *walk, struct bytes key, struct store_value *value,
                          struct reply *reply) {
-    const char *error = bitmap_segments_join_view(walk->view, key, walk->limit, value);
+    const char *error =
+        bitmap_segments_join_in(entry_view_session(walk->view), walk->view, key, walk->limit, value);
     if (error != NULL)
         reply_error(reply, error);
     else

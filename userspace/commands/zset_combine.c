@@ -4,6 +4,8 @@
 #include "base/number.h"
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/reply_walk.h"
+#include "commands/working_set.h"
 #include "commands/zset_algebra.h"
 #include "commands/zset_portion.h"
 #include "commands/zset_store.h"
@@ -111,9 +113,11 @@ static bool begin(struct command_context *context, size_t number, unsigned known
 
 // --- Results ---
 
+// All of it, as it has to be put in order. One more than may be held ends the walk.
 static bool hold(void *context, const struct zset_element *element) {
-    zset_elements_add(context, element);
-    return true;
+    struct zset_elements *found = context;
+    zset_elements_add(found, element);
+    return zset_elements_size(found) <= WORKING_SET_MAX;
 }
 
 // False: the error reply has been written.
@@ -131,21 +135,52 @@ static bool run(struct command_context *context, struct combination *combination
     return status == STORE_OK && !combination->algebra.is_damaged && !combination->algebra.is_too_big;
 }
 
+// What was found, as the client reads it.
+struct found_walk {
+    struct zset_elements found;
+    size_t next;
+    bool with_scores;
+};
+
+static enum walk_step found_step(void *state, struct reply *reply) {
+    struct found_walk *walk = state;
+    if (walk->next == walk->found.count)
+        return WALK_END;
+    struct zset_element element = zset_elements_at(&walk->found, walk->next++);
+    zset_reply_element(reply, &element, walk->with_scores);
+    return WALK_ELEMENT;
+}
+
+static const char *found_error(void *state) {
+    (void)state;
+    return NULL;
+}
+
+static void close_found(void *state) {
+    struct found_walk *walk = state;
+    zset_elements_release(&walk->found);
+}
+
+static const struct walk_kind found_elements = {
+    .size = sizeof(struct found_walk), .step = found_step, .error = found_error, .close = close_found};
+
 static void reply_combined(struct command_context *context, unsigned known, zset_operation *operation) {
+    struct output_mark before = output_mark(&context->reply->output);
     struct combination combination;
-    struct zset_elements found = {0};
+    struct found_walk walk = {0};
     if (!begin(context, 1, known, &combination))
         return;
-    if (run(context, &combination, operation, hold, &found)) {
-        zset_elements_sort(&found);
-        reply_array(context->reply, found.count * zset_reply_width(context->reply, combination.with_scores));
-        for (size_t i = 0; i < found.count; i++) {
-            struct zset_element element = zset_elements_at(&found, i);
-            zset_reply_element(context->reply, &element, combination.with_scores);
-        }
-    }
-    zset_elements_release(&found);
+    bool is_found = run(context, &combination, operation, hold, &walk.found) &&
+                    working_set_fits(context, zset_elements_size(&walk.found));
+    walk.with_scores = combination.with_scores;
     zset_algebra_close(&combination.algebra);
+    if (!is_found) {
+        zset_elements_release(&walk.found);
+        return;
+    }
+    zset_elements_sort(&walk.found);
+    reply_array(context->reply, walk.found.count * zset_reply_width(context->reply, walk.with_scores));
+    reply_walk_counted(context, &found_elements, &walk, walk.found.count, before);
 }
 
 // A portion of the result, which is staged when its walks are over, because nothing may be during one.

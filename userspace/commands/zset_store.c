@@ -4,6 +4,7 @@
 #include "commands/zset_store.h"
 
 #include "commands/collection_value.h"
+#include "commands/working_set.h"
 #include "commands/zset_portion.h"
 
 bool zset_gather(struct command_context *context, const struct collection *set,
@@ -15,9 +16,9 @@ bool zset_gather(struct command_context *context, const struct collection *set,
     locked.is_locked = true;
     locked.may_use_index = true;
     zset_walk_open(&walk, set, &locked);
-    while (zset_walk_next(&walk, &element))
+    while (zset_elements_size(out) <= WORKING_SET_MAX && zset_walk_next(&walk, &element))
         zset_elements_add(out, &element);
-    return zset_walk_end(&walk, context, before);
+    return zset_walk_end(&walk, context, before) && working_set_fits(context, zset_elements_size(out));
 }
 
 void zset_store_open(struct command_context *context, size_t index, struct collection *made) {
