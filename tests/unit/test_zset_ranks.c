@@ -80,7 +80,6 @@ static void change_at_random(struct numbers *numbers, struct numbers_write *writ
     bool only_takes = numbers_draw(numbers, 3) == 0;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t number = (place + numbers_draw(numbers, width)) % NUMBERS;
-        // Whether it is there or not: what is there may be put again, what is not be taken.
         if (only_takes || numbers_draw(numbers, 2) == 0)
             numbers_take(numbers, write, number);
         else
@@ -90,16 +89,16 @@ static void change_at_random(struct numbers *numbers, struct numbers_write *writ
 
 static void write_at_random(struct numbers *numbers, uint64_t most) {
     struct numbers_write write;
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     change_at_random(numbers, &write, most);
     numbers_write_end(&write);
 }
 
-// Several commands in EXEC, of which some fail half way: what they staged is dropped again.
-static void execute_at_random(struct numbers *numbers) {
+// Several commands that are written together, of which some fail half way: what they staged is dropped again.
+static void write_together_at_random(struct numbers *numbers, enum numbers_way way) {
     static bool before[NUMBERS];
     struct numbers_write write;
-    numbers_write_begin(numbers, &write, true);
+    numbers_write_begin(numbers, &write, way);
     for (uint64_t commands = 1 + numbers_draw(numbers, 5); commands != 0; commands--) {
         uint64_t size = write.set.metadata.size;
         memcpy(before, numbers->is_there, sizeof(before));
@@ -114,6 +113,10 @@ static void execute_at_random(struct numbers *numbers) {
     numbers_write_end(&write);
 }
 
+static enum numbers_way draw_way(struct numbers *numbers) {
+    return numbers_draw(numbers, 2) == 0 ? NUMBERS_TRANSACTION : NUMBERS_GATHERED;
+}
+
 static void ranks_are_right_whatever_is_written(void **state) {
     struct numbers *numbers = *state;
     enum { STEPS = 1500 };
@@ -122,7 +125,7 @@ static void ranks_are_right_whatever_is_written(void **state) {
     for (int i = 0; i < STEPS; i++) {
         make_index(numbers);
         if (numbers_draw(numbers, 3) == 0)
-            execute_at_random(numbers);
+            write_together_at_random(numbers, draw_way(numbers));
         else
             write_at_random(numbers, numbers_draw(numbers, 4) == 0 ? 150 : 3);
         known += numbers_are_ranked_right(numbers, numbers->fixture.sessions[1], 2);
@@ -137,7 +140,7 @@ static void a_set_that_only_grows_at_its_end_has_short_walks_there(void **state)
     struct numbers_write write;
     memset(numbers->is_there, 0, sizeof(numbers->is_there));
     for (uint64_t number = 0; number < NUMBERS; number += 10) {
-        numbers_write_begin(numbers, &write, false);
+        numbers_write_begin(numbers, &write, NUMBERS_ALONE);
         for (uint64_t i = 0; i < 10; i++)
             numbers_put(numbers, &write, number + i);
         numbers_write_end(&write);
@@ -157,7 +160,7 @@ static void a_set_that_was_emptied_from_its_end_keeps_few_buckets(void **state) 
     for (uint64_t number = 0; number < NUMBERS - 1000; number += 50) {
         if (number == 1000) // as many changes are remembered as will be
             before = figures(numbers).bytes;
-        numbers_write_begin(numbers, &write, false);
+        numbers_write_begin(numbers, &write, NUMBERS_ALONE);
         for (uint64_t i = 0; i < 50; i++)
             numbers_take(numbers, &write, number + i);
         numbers_write_end(&write);
@@ -171,7 +174,7 @@ static void a_change_of_most_of_a_set_is_not_followed(void **state) {
     struct numbers_write write;
     numbers_fill(numbers, 2);
     make_index(numbers);
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     for (uint64_t number = 1; number < NUMBERS; number += 2)
         numbers_put(numbers, &write, number);
     numbers_write_end(&write);
@@ -190,7 +193,7 @@ static void a_write_that_is_refused_changes_no_rank(void **state) {
     make_index(numbers);
     numbers->fixture.store->check = check_double_ask;
     numbers->fixture.store->check_context = &check;
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     collection_put(&write.set, FAMILY_ZSET_SCORE, numbers_sub_key(1, text), (struct bytes){0});
     assert_int_equal(store_commit(write.session), STORE_REFUSED);
     session_write_end(write.session);
@@ -205,6 +208,7 @@ static void a_replica_follows_what_its_master_has_written(void **state) {
     char error[STORE_ERROR_SIZE];
     struct bytes batch;
     store_fixture_open(&replica, NULL);
+    numbers->is_careless = true;
     numbers_fill(numbers, 2);
     struct log_tail *tail = log_tail_open(master.store, 1);
     for (int i = 0; i < 300; i++) {
@@ -218,7 +222,7 @@ static void a_replica_follows_what_its_master_has_written(void **state) {
             numbers_make_index(replica.sessions[1], numbers->key);
         assert_true(numbers_are_ranked_right(numbers, replica.sessions[1], 2));
         if (i % 3 == 0)
-            execute_at_random(numbers);
+            write_together_at_random(numbers, draw_way(numbers));
         write_at_random(numbers, 40);
     }
     assert_int_equal(zset_ranks_figures_now(replica.store->zset_ranks).built, 1);
@@ -270,14 +274,14 @@ static void who_has_staged_something_or_has_no_snapshot_walks(void **state) {
     struct zset_rank_place place;
     numbers_fill(numbers, 2);
     make_index(numbers);
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_KNOWN);
     buffer_release(&place.first);
     numbers_put(numbers, &write, 1);
     assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN);
     numbers_write_end(&write);
     assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN); // without the lock
-    numbers_write_begin(numbers, &write, true);
+    numbers_write_begin(numbers, &write, NUMBERS_TRANSACTION);
     assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN); // in EXEC
     session_write_end(write.session);
 }
@@ -290,7 +294,7 @@ static void an_index_that_does_not_fit_the_sets_size_is_dropped(void **state) {
     struct zset_rank_place place;
     numbers_fill(numbers, 2);
     make_index(numbers);
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     write.set.metadata.size++;
     numbers_write_end(&write);
     struct collection set = numbers_read(reader, numbers->key);
@@ -317,7 +321,7 @@ static void a_bucket_that_is_found_to_be_counted_wrong_drops_the_index(void **st
     assert_null(error);
     buffer_release(&raw);
     assert_true(figures(numbers).bytes != 0);
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     for (uint64_t number = 900; number < 1100; number++) {
         if (number != 1001)
             numbers_put(numbers, &write, number);
@@ -394,7 +398,7 @@ static void an_index_that_grows_too_big_alone_goes(void **state) {
     assert_true(are_ranked_right(numbers));
     for (uint64_t number = 0; number < NUMBERS; number += 20) {
         struct numbers_write write;
-        numbers_write_begin(numbers, &write, false);
+        numbers_write_begin(numbers, &write, NUMBERS_ALONE);
         for (uint64_t i = 0; i < 20; i++)
             numbers_put(numbers, &write, number + i);
         numbers_write_end(&write);
@@ -440,7 +444,7 @@ static void *move_numbers(void *context) {
         uint64_t to = side + numbers_draw(numbers, MIDDLE - 1);
         if (!numbers->is_there[from] || numbers->is_there[to])
             continue;
-        numbers_write_begin(numbers, &write, numbers_draw(numbers, 2) == 0);
+        numbers_write_begin(numbers, &write, (enum numbers_way)numbers_draw(numbers, 3));
         numbers_take(numbers, &write, from);
         numbers_put(numbers, &write, to);
         numbers_write_end(&write);
@@ -474,7 +478,7 @@ static void a_rank_that_never_changes_is_always_the_same_while_others_write(void
     struct store_session *reader = numbers->fixture.sessions[1];
     struct numbers_write write;
     pthread_t writer;
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     for (uint64_t i = 0; i < SIDE; i++) {
         numbers_put(numbers, &write, i * 2);
         numbers_put(numbers, &write, MIDDLE + 1 + i * 2);

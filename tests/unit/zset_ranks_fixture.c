@@ -51,17 +51,21 @@ struct bytes numbers_sub_key(uint64_t number, char text[NUMBER_TEXT]) {
 
 // --- Writing ---
 
-void numbers_write_begin(struct numbers *numbers, struct numbers_write *write, bool in_transaction) {
+void numbers_write_begin(struct numbers *numbers, struct numbers_write *write, enum numbers_way way) {
     write->session = numbers->fixture.sessions[0];
     session_write_begin(write->session, &numbers->key, 1);
-    if (in_transaction)
+    if (way == NUMBERS_TRANSACTION)
         session_transaction_begin(write->session);
+    if (way == NUMBERS_GATHERED)
+        session_gather_begin(write->session);
     assert_int_equal(collection_open_for_write(write->session, numbers->key, VALUE_ZSET, 1, &write->set),
                      STORE_OK);
 }
 
 void numbers_put(struct numbers *numbers, struct numbers_write *write, uint64_t number) {
     char text[NUMBER_TEXT];
+    if (numbers->is_there[number] && !numbers->is_careless)
+        return;
     collection_put(&write->set, FAMILY_ZSET_SCORE, numbers_sub_key(number, text), (struct bytes){0});
     write->set.metadata.size += !numbers->is_there[number];
     numbers->is_there[number] = true;
@@ -69,6 +73,8 @@ void numbers_put(struct numbers *numbers, struct numbers_write *write, uint64_t 
 
 void numbers_take(struct numbers *numbers, struct numbers_write *write, uint64_t number) {
     char text[NUMBER_TEXT];
+    if (!numbers->is_there[number] && !numbers->is_careless)
+        return;
     collection_delete(&write->set, FAMILY_ZSET_SCORE, numbers_sub_key(number, text));
     write->set.metadata.size -= numbers->is_there[number];
     numbers->is_there[number] = false;
@@ -84,7 +90,7 @@ void numbers_write_end(struct numbers_write *write) {
 void numbers_fill(struct numbers *numbers, uint64_t step) {
     struct numbers_write write;
     memset(numbers->is_there, 0, sizeof(numbers->is_there));
-    numbers_write_begin(numbers, &write, false);
+    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
     collection_open_anew(write.session, numbers->key, VALUE_ZSET, &write.set);
     for (uint64_t number = 0; number < NUMBERS; number += step)
         numbers_put(numbers, &write, number);

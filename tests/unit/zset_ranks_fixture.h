@@ -16,6 +16,7 @@ struct numbers {
     struct store_fixture fixture;
     struct bytes key;
     bool is_there[NUMBERS];
+    bool is_careless; // puts what is there, and deletes what is not, as no command of this server does
     unsigned short random[3];
 };
 
@@ -32,7 +33,8 @@ struct numbers_write {
     struct store_session *session;
     struct collection set;
 };
-void numbers_write_begin(struct numbers *numbers, struct numbers_write *write, bool in_transaction);
+enum numbers_way { NUMBERS_ALONE, NUMBERS_TRANSACTION, NUMBERS_GATHERED };
+void numbers_write_begin(struct numbers *numbers, struct numbers_write *write, enum numbers_way way);
 void numbers_put(struct numbers *numbers, struct numbers_write *write, uint64_t number);
 void numbers_take(struct numbers *numbers, struct numbers_write *write, uint64_t number);
 void numbers_write_end(struct numbers_write *write);

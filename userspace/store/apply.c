@@ -41,7 +41,7 @@ static char *write_batch(struct store_session *session, struct bytes batch) {
     note_changes(session, batch);
     zset_ends_change_begin(store->zset_ends);
     read_cache_change_begin(store->read_cache, &session->changes);
-    zset_ranks_change_begin(store, batch);
+    zset_ranks_change_begin(store, batch, ZSET_RANKS_ANYBODY);
     rocksdb_write(store->database, store->options.write, changes, &reason);
     zset_ranks_change_end(store, reason == NULL);
     read_cache_change_end(store->read_cache, &session->changes);

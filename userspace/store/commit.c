@@ -41,7 +41,7 @@ static char *write_staged(struct store_session *session) {
     if (session->gathers)
         gathered_write(session->gathered, store->families, session->batch);
     read_cache_change_begin(store->read_cache, &session->changes);
-    zset_ranks_change_begin(store, staged_batch(session));
+    zset_ranks_change_begin(store, staged_batch(session), ZSET_RANKS_OWN);
     if (session->in_transaction)
         rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);
     else

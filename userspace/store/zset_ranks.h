@@ -15,11 +15,13 @@
 //    the turn that all who write take (store/write_ahead_log): every write is in the snapshot, or knows of
 //    the index and leaves its changes for it until it is made.
 // 2. Whoever writes calls zset_ranks_change_begin() with what will be written, in its turn, before the write,
-//    and zset_ranks_change_end() after it. Begin takes the lock of each index that is concerned, and looks up
-//    for each changed sub-key whether it is there; end adds what has come, takes off what has gone, and gives
-//    the locks back. So the count follows from what the database held before and holds after, and not from
-//    what the batch means: putting what is there, deleting what is not, or changing one sub-key again and
-//    again makes no difference, whoever wrote the batch. As writes take turns, so do an index's changes.
+//    and zset_ranks_change_end() after it. Begin takes the lock of each index that is concerned, and finds
+//    out for each changed sub-key whether it was there; end adds what has come, takes off what has gone, and
+//    gives the locks back. Commands of this server look a member up before they change it, with the key's
+//    lock held: they put a sub-key only where it is not, and delete one only where it is, and a batch has all
+//    changes in their order; so the first one of a sub-key tells whether it was there. Of batches that come
+//    from a master nothing is supposed: the database is asked. As writes take turns, so do an index's
+//    changes.
 // 3. Whoever asks holds the lock of the index, so no write to the set is under way: the index holds all that
 //    anybody can have seen. Of the last writes it remembers what they changed, and with which sequence number
 //    (store/rank_past). The session's snapshot has all up to a sequence number that was read before it was
@@ -86,8 +88,12 @@ bool zset_ranks_note_walk(const struct collection *set, uint64_t steps);
 
 // --- Changing ---
 
+enum zset_ranks_writer {
+    ZSET_RANKS_OWN,    // a command of this server, which keeps to 2.
+    ZSET_RANKS_ANYBODY // changes may be of any kind
+};
 // Each begin has its end. `written`: the batch is in the database now.
-void zset_ranks_change_begin(struct store *store, struct bytes batch);
+void zset_ranks_change_begin(struct store *store, struct bytes batch, enum zset_ranks_writer writer);
 void zset_ranks_change_end(struct store *store, bool written);
 
 // Drops all indexes.

@@ -158,7 +158,8 @@ static void note_change(struct store *store, const struct write_batch_record *re
     ranks->changes[ranks->change_count] = (struct rank_change){.index = index,
                                                                .sub_key = sub_key,
                                                                .place = ranks->change_count,
-                                                               .is_put = record->kind == WRITE_BATCH_PUT};
+                                                               .is_put = record->kind == WRITE_BATCH_PUT,
+                                                               .was_there = record->kind != WRITE_BATCH_PUT};
     ranks->change_count++;
 }
 
@@ -173,7 +174,8 @@ static int compare_changes(const void *a, const void *b) {
     return one->place < other->place ? -1 : 1;
 }
 
-// Of several changes of one sub-key the last one counts.
+// Of several changes of one sub-key the first one tells whether it was there, and the last one whether it
+// will be.
 static void keep_last_changes(struct zset_ranks *ranks) {
     size_t kept = 0;
     qsort(ranks->changes, ranks->change_count, sizeof(*ranks->changes), compare_changes);
@@ -182,8 +184,10 @@ static void keep_last_changes(struct zset_ranks *ranks) {
         const struct rank_change *before = kept == 0 ? NULL : &ranks->changes[kept - 1];
         bool is_again =
             before != NULL && before->index == change->index && bytes_equal(before->sub_key, change->sub_key);
+        bool was_there = is_again ? before->was_there : change->was_there;
         kept += !is_again;
         ranks->changes[kept - 1] = *change;
+        ranks->changes[kept - 1].was_there = was_there;
     }
     ranks->change_count = kept;
 }
@@ -214,7 +218,7 @@ static void look_all_up(const struct store *store) {
     rocksdb_readoptions_destroy(options);
 }
 
-void zset_ranks_change_begin(struct store *store, struct bytes batch) {
+void zset_ranks_change_begin(struct store *store, struct bytes batch, enum zset_ranks_writer writer) {
     struct zset_ranks *ranks = store->zset_ranks;
     struct write_batch_record record;
     size_t at = WRITE_BATCH_HEADER_SIZE;
@@ -231,7 +235,8 @@ void zset_ranks_change_begin(struct store *store, struct bytes batch) {
     if (ranks->change_count == 0)
         return;
     keep_last_changes(ranks);
-    look_all_up(store);
+    if (writer == ZSET_RANKS_ANYBODY)
+        look_all_up(store);
 }
 
 // --- After the write ---
