@@ -25,19 +25,6 @@ struct end_seeks_moment end_seeks_moment(const struct store *store) {
                                      .sequence = store_latest_sequence(store)};
 }
 
-// How much the iterator sees at least. A session's snapshot is no older than the oldest of all. That costs a
-// lock of RocksDB's, so it is not asked for sets of which nothing is known.
-static uint64_t sequence_of(const struct end_seeks *ends) {
-    const struct store *store = ends->session->store;
-    uint64_t oldest = 0;
-    if (ends->session->snapshot == NULL)
-        return ends->moment.sequence;
-    if (!zset_ends_knows(ends->known, buffer_bytes(ends->begin)) ||
-        rocksdb_property_int(store->database, "rocksdb.oldest-snapshot-sequence", &oldest) != 0)
-        return 0;
-    return oldest < ends->moment.sequence ? oldest : ends->moment.sequence;
-}
-
 struct end_seeks *end_seeks_open(struct store_session *session, struct bytes key, const struct buffer *begin,
                                  const struct buffer *end, struct end_seeks_moment moment, bool is_locked) {
     struct end_seeks *ends = memory_allocate_zeroed(1, sizeof(*ends));
@@ -47,7 +34,8 @@ struct end_seeks *end_seeks_open(struct store_session *session, struct bytes key
                                .end = end,
                                .moment = moment,
                                .is_locked = is_locked && session->snapshot == NULL};
-    ends->moment.sequence = sequence_of(ends);
+    if (session->snapshot != NULL)
+        ends->moment.sequence = session->snapshot_has;
     buffer_append(&ends->key, key);
     return ends;
 }

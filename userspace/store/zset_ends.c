@@ -108,16 +108,6 @@ static void set_bound(struct bound *bound, struct bytes sub_key) {
     bound->length = sub_key.length;
 }
 
-bool zset_ends_knows(struct zset_ends *ends, struct bytes set) {
-    if (!atomic_load_explicit(&ends->is_used, memory_order_acquire))
-        return false;
-    size_t index = index_of(ends, set);
-    lock(ends, index);
-    bool knows = is_of(ends, &ends->places[index], set);
-    unlock(ends, index);
-    return knows;
-}
-
 bool zset_ends_find(struct zset_ends *ends, struct bytes set, enum zset_end end, uint64_t sequence,
                     struct buffer *sub_key) {
     bool is_known = false;

@@ -41,8 +41,6 @@ void zset_ends_close(struct zset_ends *ends); // NULL is fine
 
 // A set is known by what all its keys in FAMILY_ZSET_SCORE begin with, version included.
 //
-// True if anything may be known.
-bool zset_ends_knows(struct zset_ends *ends, struct bytes set);
 // Appends the sub-key that bounds this end, for who sees everything up to this sequence number, to `sub_key`.
 // False: it is not known.
 bool zset_ends_find(struct zset_ends *ends, struct bytes set, enum zset_end end, uint64_t sequence,
