@@ -35,6 +35,13 @@ static void make_index(struct numbers *numbers) {
     numbers_make_index(numbers->fixture.sessions[1], numbers->key);
 }
 
+static enum zset_ranks_answer ask(const struct collection *set) {
+    struct zset_rank_place place;
+    enum zset_ranks_answer answer = zset_ranks_of_rank(set, 100, &place);
+    buffer_release(&place.first);
+    return answer;
+}
+
 // --- Making ---
 
 static void there_is_no_index_before_walks_would_pay_for_it(void **state) {
@@ -257,33 +264,48 @@ static void a_snapshot_from_before_some_writes_gets_its_own_ranks(void **state) 
 static void a_snapshot_from_before_too_many_writes_gets_no_answer(void **state) {
     struct numbers *numbers = *state;
     struct store_session *reader = numbers->fixture.sessions[1];
-    struct zset_rank_place place;
     numbers_fill(numbers, 2);
     make_index(numbers);
     struct collection set = numbers_read(reader, numbers->key);
     for (int i = 0; i < 300; i++)
         write_at_random(numbers, 5);
-    assert_int_equal(zset_ranks_of_rank(&set, 100, &place), ZSET_RANKS_NEWER);
+    assert_int_equal(ask(&set), ZSET_RANKS_NEWER);
     session_snapshot_end(reader);
     assert_true(are_ranked_right(numbers));
 }
 
-static void who_has_staged_something_or_has_no_snapshot_walks(void **state) {
+static void who_has_staged_something_or_neither_lock_nor_snapshot_walks(void **state) {
     struct numbers *numbers = *state;
     struct numbers_write write;
-    struct zset_rank_place place;
     numbers_fill(numbers, 2);
     make_index(numbers);
-    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
-    assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_KNOWN);
-    buffer_release(&place.first);
-    numbers_put(numbers, &write, 1);
-    assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN);
-    numbers_write_end(&write);
-    assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN); // without the lock
-    numbers_write_begin(numbers, &write, NUMBERS_TRANSACTION);
-    assert_int_equal(zset_ranks_of_rank(&write.set, 100, &place), ZSET_RANKS_UNKNOWN); // in EXEC
-    session_write_end(write.session);
+    for (enum numbers_way way = NUMBERS_ALONE; way <= NUMBERS_TRANSACTION; way++) {
+        numbers_write_begin(numbers, &write, way);
+        assert_int_equal(ask(&write.set), ZSET_RANKS_KNOWN);
+        numbers_put(numbers, &write, way == NUMBERS_ALONE ? 1 : 3);
+        assert_int_equal(ask(&write.set), ZSET_RANKS_UNKNOWN);
+        numbers_write_end(&write);
+        assert_int_equal(ask(&write.set), ZSET_RANKS_UNKNOWN);
+    }
+    assert_true(are_ranked_right(numbers));
+}
+
+// EXEC reads in one snapshot from its beginning to its end.
+static void in_exec_nobody_is_told_to_take_a_new_snapshot(void **state) {
+    struct numbers *numbers = *state;
+    struct store_session *reader = numbers->fixture.sessions[1];
+    struct bytes other = BYTES_LITERAL("other");
+    numbers_fill(numbers, 2);
+    make_index(numbers);
+    session_write_begin(reader, &other, 1);
+    session_transaction_begin(reader);
+    struct collection set = numbers_read(reader, numbers->key);
+    assert_int_equal(ask(&set), ZSET_RANKS_KNOWN);
+    for (int i = 0; i < 300; i++)
+        write_at_random(numbers, 5);
+    assert_int_equal(ask(&set), ZSET_RANKS_UNKNOWN);
+    session_snapshot_end(reader);
+    session_write_end(reader);
 }
 
 // As a sound database never is: the metadata tells of one element more than there is.
@@ -516,7 +538,8 @@ int main(void) {
         TEST(a_replica_follows_what_its_master_has_written),
         TEST(a_snapshot_from_before_some_writes_gets_its_own_ranks),
         TEST(a_snapshot_from_before_too_many_writes_gets_no_answer),
-        TEST(who_has_staged_something_or_has_no_snapshot_walks),
+        TEST(who_has_staged_something_or_neither_lock_nor_snapshot_walks),
+        TEST(in_exec_nobody_is_told_to_take_a_new_snapshot),
         TEST(an_index_that_does_not_fit_the_sets_size_is_dropped),
         TEST(a_bucket_that_is_found_to_be_counted_wrong_drops_the_index),
         TEST(what_deletes_everything_drops_all),

@@ -198,11 +198,12 @@ void rank_index_account(struct zset_ranks *ranks, struct rank_index *index, size
 // Smaller ones are walked over soon enough.
 enum { SIZE_LEAST = 512 };
 
+// Nothing that is staged is in an index.
 static bool may_have_index(const struct collection *set) {
     const struct store_session *session = set->session;
-    bool is_still = session->snapshot != NULL || (session->state != SESSION_IDLE && session->staged == 0);
-    return session->store->zset_ranks != NULL && set->metadata.size >= SIZE_LEAST &&
-           !session->in_transaction && is_still;
+    bool is_still = session->snapshot != NULL || session->state != SESSION_IDLE;
+    return session->store->zset_ranks != NULL && set->metadata.size >= SIZE_LEAST && session->staged == 0 &&
+           is_still;
 }
 
 static void name_set(const struct collection *set, struct buffer *out) {
@@ -300,7 +301,8 @@ static enum zset_ranks_answer ask(const struct collection *set, const struct que
         rank_index_let_go(ranks, index);
     }
     buffer_release(&name);
-    return answered;
+    // All commands of EXEC read in one snapshot.
+    return set->session->in_transaction && answered == ZSET_RANKS_NEWER ? ZSET_RANKS_UNKNOWN : answered;
 }
 
 enum zset_ranks_answer zset_ranks_of_rank(const struct collection *set, uint64_t rank,

@@ -85,7 +85,7 @@ void rank_walk_close(struct rank_walk *walk) {
 // Enough for walks over one bucket to be short. More where the index of the whole set would else take a great
 // part of the memory that there is for all.
 static uint64_t bucket_for(const struct zset_ranks *ranks, uint64_t size) {
-    enum { LEAST = 64, MEMORY_OF_ONE = 112, PART = 4 };
+    enum { LEAST = 32, MEMORY_OF_ONE = 112, PART = 4 };
     uint64_t bucket = LEAST;
     while (size / bucket > ranks->memory_most / PART / MEMORY_OF_ONE)
         bucket *= 2;
