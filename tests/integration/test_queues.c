@@ -26,7 +26,7 @@ static const struct shared_server servers[] = {{&server, "workers 4", {&client}}
 
 // --- Time ---
 
-enum { QUEUE = 40000, BATCH = 1000 };
+enum { QUEUE = IS_SANITIZED ? 10000 : 40000, BATCH = 1000 };
 
 // Leaves a tombstone for each.
 static void fill_queue(void) {
@@ -206,7 +206,7 @@ static void members_beyond_the_ends_that_were_met_are_found(void **state) {
 
 // --- Many at once ---
 
-enum { PLAYERS = 4, ROUNDS = 1500 };
+enum { PLAYERS = 4, ROUNDS = IS_SANITIZED ? 500 : 1500 };
 
 struct player {
     pthread_t thread;
