@@ -58,7 +58,8 @@ static void put(struct pair *pair, size_t number) {
         return;
     pair->is_there[number] = true;
     pair->total++;
-    rank_list_add(pair->list, sub_key_of(number, text), 1);
+    uint64_t count = rank_list_add(pair->list, sub_key_of(number, text), 1);
+    assert_int_equal(count, rank_list_bucket_of(pair->list, sub_key_of(number, text)).count);
 }
 
 static void take(struct pair *pair, size_t number) {
@@ -67,7 +68,9 @@ static void take(struct pair *pair, size_t number) {
         return;
     pair->is_there[number] = false;
     pair->total--;
-    assert_true(rank_list_take(pair->list, sub_key_of(number, text)));
+    uint64_t left = 0;
+    assert_true(rank_list_take(pair->list, sub_key_of(number, text), &left));
+    assert_int_equal(left, rank_list_bucket_of(pair->list, sub_key_of(number, text)).count);
 }
 
 static uint64_t count_from(const struct pair *pair, size_t first, size_t end) {
@@ -121,10 +124,11 @@ static void assert_like_array(const struct pair *pair) {
 static void an_empty_list_is_one_bucket(void **state) {
     struct pair *pair = *state;
     const struct rank_bucket bucket = rank_list_bucket_of(pair->list, BYTES_LITERAL("any"));
+    uint64_t left = 0;
     assert_int_equal(bucket.first.length, 0);
     assert_false(bucket.has_end);
     assert_int_equal(bucket.count, 0);
-    assert_false(rank_list_take(pair->list, BYTES_LITERAL("any")));
+    assert_false(rank_list_take(pair->list, BYTES_LITERAL("any"), &left));
 }
 
 static void buckets_that_are_filled_in_order_are_found(void **state) {

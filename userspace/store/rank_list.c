@@ -134,18 +134,20 @@ struct rank_bucket rank_list_bucket_at(const struct rank_list *list, uint64_t ra
 
 // --- Changing ---
 
-void rank_list_add(struct rank_list *list, struct bytes sub_key, uint64_t count) {
+uint64_t rank_list_add(struct rank_list *list, struct bytes sub_key, uint64_t count) {
     const struct path path = path_to(list, sub_key, true);
     for (size_t level = 0; level < LEVELS; level++)
         path.nodes[level]->links[level].span += count;
+    return path.nodes[0]->links[0].span;
 }
 
-bool rank_list_take(struct rank_list *list, struct bytes sub_key) {
+bool rank_list_take(struct rank_list *list, struct bytes sub_key, uint64_t *left) {
     const struct path path = path_to(list, sub_key, true);
     if (path.nodes[0]->links[0].span == 0)
         return false;
     for (size_t level = 0; level < LEVELS; level++)
         path.nodes[level]->links[level].span--;
+    *left = path.nodes[0]->links[0].span;
     return true;
 }
 

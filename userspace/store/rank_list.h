@@ -33,10 +33,10 @@ struct rank_bucket rank_list_bucket_of(const struct rank_list *list, struct byte
 // The one with the sub-key of this rank, which is less than the total.
 struct rank_bucket rank_list_bucket_at(const struct rank_list *list, uint64_t rank);
 
-// So many sub-keys have come to the bucket of this one.
-void rank_list_add(struct rank_list *list, struct bytes sub_key, uint64_t count);
-// One has gone. False: the bucket has none, so its count was wrong.
-bool rank_list_take(struct rank_list *list, struct bytes sub_key);
+// So many sub-keys have come to the bucket of this one. Returns how many it has now.
+uint64_t rank_list_add(struct rank_list *list, struct bytes sub_key, uint64_t count);
+// One has gone, and so many are left in its bucket. False: there was none, so the count was wrong.
+bool rank_list_take(struct rank_list *list, struct bytes sub_key, uint64_t *left);
 // The bucket of this sub-key ends before it. It and all behind it, so many, are a new bucket. Does nothing if
 // a bucket begins there already.
 void rank_list_cut(struct rank_list *list, struct bytes sub_key, uint64_t behind);

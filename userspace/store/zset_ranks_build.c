@@ -110,22 +110,33 @@ static bool is_called_off(const struct store *store, const struct rank_index *in
     return atomic_load(&index->is_dropped) || store_is_wanted(store);
 }
 
+// The bucket behind all others, which begins with this sub-key. The first one of all begins before any.
+static void append(struct rank_list *list, struct bytes first, uint64_t count) {
+    (void)rank_list_add(list, first, count);
+    rank_list_cut(list, first, count);
+}
+
 static bool fill(struct store *store, struct rank_index *index, struct rank_list *list,
                  const rocksdb_snapshot_t *snapshot) {
     struct rank_walk walk;
     struct bytes sub_key;
+    struct buffer first = {0};
     bool failed = false;
-    uint64_t count = 0;
+    uint64_t count = 0; // in the bucket
     rank_walk_open(&walk, store, buffer_bytes(&index->set), (struct bytes){0}, snapshot);
     for (; !failed && rank_walk_at(&walk, &sub_key, &failed); count++, rank_walk_on(&walk)) {
-        rank_list_add(list, sub_key, 1);
-        if (count == 0 || count % index->bucket != 0)
+        if (count < index->bucket)
             continue;
-        rank_list_cut(list, sub_key, 1);
+        append(list, buffer_bytes(&first), count);
         rank_index_account(store->zset_ranks, index, rank_list_memory(list));
         failed = is_called_off(store, index);
+        buffer_clear(&first);
+        buffer_append(&first, sub_key);
+        count = 0;
     }
+    append(list, buffer_bytes(&first), count);
     rank_walk_close(&walk);
+    buffer_release(&first);
     return !failed;
 }
 
@@ -133,9 +144,10 @@ static bool fill(struct store *store, struct rank_index *index, struct rank_list
 static bool catch_up(struct rank_index *index) {
     struct bytes rest = buffer_bytes(&index->waiting);
     bool fits = true;
+    uint64_t count = 0;
     while (fits && rest.length != 0) {
         struct bytes mark = bytes_take_counted(&rest);
-        fits = rank_index_count(index, bytes_take_counted(&rest), mark.length != 0);
+        fits = rank_index_count(index, bytes_take_counted(&rest), mark.length != 0, &count);
     }
     buffer_release(&index->waiting);
     return fits;

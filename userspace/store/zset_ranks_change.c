@@ -11,14 +11,15 @@
 
 // --- One index ---
 
-bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come) {
+bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come, uint64_t *count) {
     if (has_come) {
-        rank_list_add(index->list, sub_key, 1);
+        *count = rank_list_add(index->list, sub_key, 1);
         return true;
     }
-    if (!rank_list_take(index->list, sub_key))
+    if (!rank_list_take(index->list, sub_key, count))
         return false;
-    rank_list_join(index->list, sub_key, index->bucket / 2);
+    if (*count <= index->bucket / 2)
+        rank_list_join(index->list, sub_key, index->bucket / 2);
     return true;
 }
 
@@ -57,7 +58,7 @@ static bool cut(const struct store *store, struct rank_index *index, struct byte
 }
 
 // False: the index is wrong.
-typedef bool follow_function(const struct store *store, const struct rank_change *change);
+typedef bool follow_function(const struct store *store, struct rank_change *change);
 
 // More for a big set, which is worth more memory.
 static size_t remembered_of(const struct rank_index *index) {
@@ -66,21 +67,25 @@ static size_t remembered_of(const struct rank_index *index) {
     return part < LEAST ? LEAST : part > MOST ? MOST : (size_t)part;
 }
 
-static bool count_change(const struct store *store, const struct rank_change *change) {
+static bool count_change(const struct store *store, struct rank_change *change) {
     struct rank_index *index = change->index;
+    uint64_t count = 0;
     if (change->is_put == change->was_there)
         return true;
     if (index->list == NULL)
         return let_wait(index, change->sub_key, change->is_put);
     rank_past_add(&index->past, store_latest_sequence(store), change->sub_key, change->is_put,
                   remembered_of(index));
-    return rank_index_count(index, change->sub_key, change->is_put);
+    bool fits = rank_index_count(index, change->sub_key, change->is_put, &count);
+    change->is_crowded = count > 2 * index->bucket;
+    return fits;
 }
 
-// When all changes have been counted: what is counted in the database has them all.
-static bool cut_if_big(const struct store *store, const struct rank_change *change) {
+// When all changes have been counted: what is counted in the database has them all. Others in the same bucket
+// may have had it cut already.
+static bool cut_if_crowded(const struct store *store, struct rank_change *change) {
     struct rank_index *index = change->index;
-    return index->list == NULL ||
+    return !change->is_crowded ||
            rank_list_bucket_of(index->list, change->sub_key).count <= 2 * index->bucket ||
            cut(store, index, change->sub_key);
 }
@@ -88,7 +93,7 @@ static bool cut_if_big(const struct store *store, const struct rank_change *chan
 static void follow_all(struct store *store, follow_function *follow) {
     struct zset_ranks *ranks = store->zset_ranks;
     for (size_t i = 0; i < ranks->change_count; i++) {
-        const struct rank_change *change = &ranks->changes[i];
+        struct rank_change *change = &ranks->changes[i];
         if (!atomic_load(&change->index->is_dropped) && !follow(store, change))
             rank_index_drop(ranks, change->index);
     }
@@ -272,7 +277,7 @@ void zset_ranks_change_end(struct store *store, bool written) {
     for (size_t i = 0; !written && i < ranks->changing_count; i++)
         rank_index_drop(ranks, ranks->changing[i]);
     follow_all(store, count_change);
-    follow_all(store, cut_if_big);
+    follow_all(store, cut_if_crowded);
     uint64_t sequence = store_latest_sequence(store);
     for (size_t i = 0; i < ranks->changing_count; i++)
         end_changing(store, ranks->changing[i], sequence);

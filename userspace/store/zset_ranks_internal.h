@@ -44,6 +44,7 @@ struct rank_change {
     size_t place;         // among all changes of the batch
     bool is_put;          // else deleted
     bool was_there;
+    bool is_crowded; // it has come to a bucket that is to be cut
 };
 
 // How far a set's elements were walked over since its name last came to this place.
@@ -90,8 +91,8 @@ bool rank_index_build(struct store *store, struct bytes set, uint64_t size);
 
 // --- Changing, with the lock of an index that has been made ---
 
-// One sub-key has come or gone. False: the index is wrong.
-bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come);
+// One sub-key has come or gone, and its bucket has so many now. False: the index is wrong.
+bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come, uint64_t *count);
 
 // --- Walking over what the database has of a set ---
 
