@@ -19,6 +19,10 @@ static double now_ns(void) {
 
 static size_t refusals; // keeps the compiler from leaving work out
 
+static const char *check_one_write(struct lease *lease) {
+    return lease_check_commit(lease, 1);
+}
+
 static void measure(struct lease *lease, enum lease_mode mode, const char *(*check)(struct lease *lease),
                     const char *name) {
     double best = 0;
@@ -47,8 +51,8 @@ int main(void) {
     struct lease_heartbeat heartbeat = {
         .form = LEASE_FORM_SHORT, .lease_ms = LEASE_MS_MAX, .version = 1, .arrived = clock_boot()};
     lease_heartbeat(lease, &heartbeat, &answer);
-    measure(lease, LEASE_DISABLED, lease_check_commit, "at commit");
-    measure(lease, LEASE_BLOCK_WRITE, lease_check_commit, "at commit");
+    measure(lease, LEASE_DISABLED, check_one_write, "at commit");
+    measure(lease, LEASE_BLOCK_WRITE, check_one_write, "at commit");
     measure(lease, LEASE_DISABLED, lease_check_settle, "at settle");
     measure(lease, LEASE_BLOCK_WRITE, lease_check_settle, "at settle");
     lease_close(lease);

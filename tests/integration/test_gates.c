@@ -25,7 +25,8 @@ struct gated_server {
     struct gates gates;
 };
 
-static const char *ask(void *context, enum store_gate gate) {
+static const char *ask(void *context, enum store_gate gate, uint64_t writes) {
+    (void)writes;
     struct gates *gates = context;
     return atomic_load(gate == STORE_GATE_COMMIT ? &gates->at_commit : &gates->at_settle);
 }

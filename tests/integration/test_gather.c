@@ -34,7 +34,8 @@ struct gathering {
     redisContext *client;
 };
 
-static const char *ask(void *context, enum store_gate gate) {
+static const char *ask(void *context, enum store_gate gate, uint64_t writes) {
+    (void)writes;
     struct gates *gates = context;
     if (gate != STORE_GATE_COMMIT)
         return NULL;

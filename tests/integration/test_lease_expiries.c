@@ -102,13 +102,13 @@ static void note(struct harness *harness, uint64_t from_ns, uint64_t to_ns, cons
     (void)pthread_mutex_unlock(&harness->lock);
 }
 
-static const char *check(void *context, enum store_gate gate) {
+static const char *check(void *context, enum store_gate gate, uint64_t writes) {
     static const char *const names[] = {[STORE_GATE_COMMIT] = "a write passed the check at commit",
                                         [STORE_GATE_SETTLE] = "a round passed the check at settle",
                                         [STORE_GATE_SETTLE_LATER] = "a round passed the check of an era"};
     struct harness *harness = context;
     last_boot_ns = 0;
-    const char *why = lease_gate_check(harness->inner.server->lease_gate, gate);
+    const char *why = lease_gate_check(harness->inner.server->lease_gate, gate, writes);
     atomic_fetch_add(why == NULL ? &harness->passed[gate] : &harness->stopped[gate], 1);
     // Without a reading of the clock there was no lease to look at, which cannot be right either.
     uint64_t stamp = last_boot_ns != 0 ? last_boot_ns : boot_ns();

@@ -28,7 +28,8 @@ struct paused_server {
     sem_t held, may_commit;
 };
 
-static const char *hold_up(void *context, enum store_gate gate) {
+static const char *hold_up(void *context, enum store_gate gate, uint64_t writes) {
+    (void)writes;
     struct paused_server *paused = context;
     if (gate == STORE_GATE_COMMIT && atomic_exchange(&paused->hold_commits, false)) {
         (void)sem_post(&paused->held);

@@ -130,7 +130,8 @@ static void a_replicas_readers_are_closed_when_its_database_is_replaced(void **s
 
 static _Atomic(const char *) refusal; // at the second gate
 
-static const char *answer_for_gate(void *context, enum store_gate gate) {
+static const char *answer_for_gate(void *context, enum store_gate gate, uint64_t writes) {
+    (void)writes;
     (void)context;
     return gate == STORE_GATE_SETTLE ? atomic_load(&refusal) : NULL;
 }

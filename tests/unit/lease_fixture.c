@@ -164,7 +164,7 @@ size_t lease_fixture_wrong_drops(const struct lease_fixture *fixture) {
 }
 
 bool lease_fixture_passes(struct lease_fixture *fixture) {
-    return lease_check_commit(fixture->lease) == NULL;
+    return lease_check_commit(fixture->lease, 1) == NULL;
 }
 
 const char *lease_fixture_log(struct lease_fixture *fixture) {

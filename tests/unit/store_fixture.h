@@ -17,7 +17,7 @@ struct check_double {
     const char *answers[3];
     int asked[3];
 };
-const char *check_double_ask(void *context, enum store_gate gate);
+const char *check_double_ask(void *context, enum store_gate gate, uint64_t writes);
 
 // Makes a new directory. `check` may be NULL.
 void store_fixture_open(struct store_fixture *fixture, struct check_double *check);

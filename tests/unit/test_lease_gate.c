@@ -84,7 +84,7 @@ static bool timer_fires(const struct fixture *fixture, int milliseconds) {
 }
 
 static void expect_refused(struct fixture *fixture, enum store_gate which) {
-    const char *why = lease_gate_check(fixture->gate, which);
+    const char *why = lease_gate_check(fixture->gate, which, 1);
     assert_non_null(why);
     assert_int_equal(strncmp(why, "READONLY ", 9), 0);
     assert_non_null(strstr(why, "master lease expired"));
@@ -93,8 +93,8 @@ static void expect_refused(struct fixture *fixture, enum store_gate which) {
 static void both_of_the_stores_gates_ask_the_lease(void **state) {
     struct fixture *fixture = *state;
     open_gate(fixture);
-    assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT));
-    assert_null(lease_gate_check(fixture->gate, STORE_GATE_SETTLE));
+    assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT, 1));
+    assert_null(lease_gate_check(fixture->gate, STORE_GATE_SETTLE, 1));
     grant(fixture, 1);
     assert_int_equal(poll(NULL, 0, 5), 0);
     expect_refused(fixture, STORE_GATE_COMMIT);
@@ -110,13 +110,13 @@ static void the_configuration_is_followed_from_the_beginning_and_at_once(void **
     open_gate(fixture);
     expect_refused(fixture, STORE_GATE_COMMIT);
     set(fixture, "master-lease-cold-start", "allow");
-    assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT));
+    assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT, 1));
     set(fixture, "master-lease-cold-start", "fence");
     static const char *const modes[] = {"disabled", "log-only"};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         set(fixture, "master-lease-mode", modes[i]);
         assert_string_equal(lease_mode_name(lease_view(lease_gate_lease(fixture->gate)).mode), modes[i]);
-        assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT));
+        assert_null(lease_gate_check(fixture->gate, STORE_GATE_COMMIT, 1));
         set(fixture, "master-lease-mode", "block-write");
         expect_refused(fixture, STORE_GATE_COMMIT);
     }

@@ -18,7 +18,7 @@
 
 static void disabled_lets_writes_pass_after_the_deadline_and_counts_none(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_DISABLED);
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     assert_null(lease_check_settle(fixture->lease));
     struct lease_view view = lease_view(fixture->lease);
     assert_int_equal(view.writes_refused + view.writes_logged + view.late_commits, 0);
@@ -48,15 +48,15 @@ static void without_something_to_enforce_a_check_reads_no_clock(void **state) {
     fixture->config.mode = LEASE_LOG_ONLY;
     lease_fixture_open(fixture);
     readings = 0;
-    assert_null(lease_check_commit(fixture->lease)); // no lease
+    assert_null(lease_check_commit(fixture->lease, 1)); // no lease
     assert_int_equal(readings, 0);
     assert_int_equal(lease_fixture_heartbeat(fixture, 1, 10000), LEASE_RENEWED);
     readings = 0;
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     assert_int_equal(readings, 1);
     lease_set_mode(fixture->lease, LEASE_DISABLED);
     readings = 0;
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     assert_int_equal(readings, 0);
 }
 
@@ -65,7 +65,7 @@ static void without_something_to_enforce_a_check_reads_no_clock(void **state) {
 static void log_only_lets_writes_pass_and_counts_each(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_LOG_ONLY);
     for (int write = 0; write < 7; write++) {
-        assert_null(lease_check_commit(fixture->lease));
+        assert_null(lease_check_commit(fixture->lease, 1));
         assert_null(lease_check_settle(fixture->lease));
     }
     struct lease_view view = lease_view(fixture->lease);
@@ -78,7 +78,7 @@ static void log_only_says_once_a_second_for_how_many_writes_a_line_stands(void *
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_LOG_ONLY);
     for (int tick = 0; tick < 20; tick++) { // two seconds, three writes a tick
         for (int write = 0; write < 3; write++)
-            assert_null(lease_check_commit(fixture->lease));
+            assert_null(lease_check_commit(fixture->lease, 1));
         lease_on_timer(fixture->lease);
         lease_fixture_advance_ms(fixture, 100);
     }
@@ -95,10 +95,10 @@ static void log_only_says_once_a_second_for_how_many_writes_a_line_stands(void *
 static void log_only_leaves_no_write_unlogged_at_the_end(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_LOG_ONLY);
     lease_on_timer(fixture->lease);
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     lease_on_timer(fixture->lease);
-    assert_null(lease_check_commit(fixture->lease));
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
+    assert_null(lease_check_commit(fixture->lease, 1));
     lease_fixture_shut(fixture);
     assert_int_equal(lease_fixture_logged(fixture, "and 1 writes"), 1);
     assert_int_equal(lease_fixture_logged(fixture, "and 2 writes"), 1);
@@ -106,7 +106,7 @@ static void log_only_leaves_no_write_unlogged_at_the_end(void **state) {
 
 static void log_only_counts_nothing_before_the_deadline(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_LOG_ONLY);
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     lease_on_timer(fixture->lease);
     assert_int_equal(lease_view(fixture->lease).writes_logged, 0);
     assert_int_equal(lease_fixture_logged(fixture, "master lease expired"), 0);
@@ -114,16 +114,13 @@ static void log_only_counts_nothing_before_the_deadline(void **state) {
 
 static void writes_of_one_batch_are_counted_one_by_one(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_LOG_ONLY);
-    assert_null(lease_check_commit(fixture->lease));
-    lease_count_more(fixture->lease, false, 15);
+    assert_null(lease_check_commit(fixture->lease, 16));
     assert_int_equal(lease_view(fixture->lease).writes_logged, 16);
     lease_set_mode(fixture->lease, LEASE_BLOCK_WRITE);
-    assert_non_null(lease_check_commit(fixture->lease));
-    lease_count_more(fixture->lease, true, 2);
+    assert_non_null(lease_check_commit(fixture->lease, 3));
     assert_int_equal(lease_view(fixture->lease).writes_refused, 3);
     lease_set_mode(fixture->lease, LEASE_DISABLED);
-    assert_null(lease_check_commit(fixture->lease));
-    lease_count_more(fixture->lease, false, 15);
+    assert_null(lease_check_commit(fixture->lease, 16));
     assert_int_equal(lease_view(fixture->lease).writes_logged, 16);
     assert_int_equal(lease_view(fixture->lease).writes_refused, 3);
 }
@@ -132,7 +129,7 @@ static void writes_of_one_batch_are_counted_one_by_one(void **state) {
 
 static void block_write_refuses_after_the_deadline(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_expired(*state, LEASE_BLOCK_WRITE);
-    const char *error = lease_check_commit(fixture->lease);
+    const char *error = lease_check_commit(fixture->lease, 1);
     assert_non_null(error);
     assert_memory_equal(error, "READONLY ", 9);
     assert_non_null(strstr(error, "master lease expired"));
@@ -182,10 +179,10 @@ static void other_modes_acknowledge_what_is_of_an_earlier_era(void **state) {
 static void block_write_lets_writes_pass_up_to_the_deadline_itself(void **state) {
     struct lease_fixture *fixture = lease_fixture_open_held(*state, LEASE_BLOCK_WRITE);
     lease_fixture_advance_ms(fixture, 1000);
-    assert_null(lease_check_commit(fixture->lease));
+    assert_null(lease_check_commit(fixture->lease, 1));
     assert_null(lease_check_settle(fixture->lease));
     atomic_fetch_add(&fixture->clock_ns, 1);
-    assert_non_null(lease_check_commit(fixture->lease));
+    assert_non_null(lease_check_commit(fixture->lease, 1));
     assert_non_null(lease_check_settle(fixture->lease));
 }
 

@@ -54,7 +54,7 @@ static struct lease_heartbeat heartbeat_now(struct crowd *crowd, uint64_t versio
 static void *check_many_times(void *argument) {
     struct crowd *crowd = argument;
     for (int check = 0; check < CHECKS; check++)
-        (void)lease_check_commit(crowd->fixture->lease);
+        (void)lease_check_commit(crowd->fixture->lease, 1);
     return NULL;
 }
 
@@ -131,7 +131,7 @@ static void *expect_no_pass_without_a_grant(void *argument) {
     struct crowd *crowd = argument;
     while (!atomic_load(&crowd->stop)) {
         uint64_t before = clock_of(crowd);
-        bool passes = lease_check_commit(crowd->fixture->lease) == NULL;
+        bool passes = lease_check_commit(crowd->fixture->lease, 1) == NULL;
         if (passes && before > atomic_load(&crowd->granted))
             atomic_fetch_add(&crowd->wrong, 1);
     }
@@ -168,7 +168,7 @@ static void *expect_no_wrong_drop(void *argument) {
     while (!atomic_load(&crowd->stop)) {
         uint64_t before = atomic_load(&crowd->kernel_ns);
         bool drops = clock_of(crowd) > before;
-        bool passes = lease_check_commit(crowd->fixture->lease) == NULL;
+        bool passes = lease_check_commit(crowd->fixture->lease, 1) == NULL;
         if (drops && passes && atomic_load(&crowd->kernel_ns) == before)
             atomic_fetch_add(&crowd->wrong, 1);
     }

@@ -80,7 +80,8 @@ struct flush_witness {
     uint64_t flushes_when_asked;
 };
 
-static const char *witness_flushes(void *context, enum store_gate gate) {
+static const char *witness_flushes(void *context, enum store_gate gate, uint64_t writes) {
+    (void)writes;
     struct flush_witness *witness = context;
     if (gate == STORE_GATE_SETTLE)
         witness->flushes_when_asked = store_counters_now(witness->fixture->store).wal_flushes;

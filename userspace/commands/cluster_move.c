@@ -97,7 +97,7 @@ void command_clusterx_setslot(struct command_context *context) {
 // A fenced master's slots stay where they are; whoever may write may also move.
 static bool may_write(struct command_context *context) {
     struct lease *lease = lease_gate_lease(context->server->lease_gate);
-    const char *refusal = lease_view(lease).mode == LEASE_BLOCK_WRITE ? lease_check_commit(lease) : NULL;
+    const char *refusal = lease_view(lease).mode == LEASE_BLOCK_WRITE ? lease_check_commit(lease, 1) : NULL;
     if (refusal != NULL)
         reply_error(context->reply, refusal);
     return refusal == NULL;

@@ -144,29 +144,18 @@ static enum lease_mode mode_if_expired(const struct lease *lease, uint64_t word)
     return gate_mode(word);
 }
 
-static void count_many(_Atomic uint64_t *counter, uint64_t number) {
+static void count(_Atomic uint64_t *counter, uint64_t number) {
     (void)atomic_fetch_add_explicit(counter, number, memory_order_relaxed);
 }
 
-static void count(_Atomic uint64_t *counter) {
-    count_many(counter, 1);
-}
-
-const char *lease_check_commit(struct lease *lease) {
+const char *lease_check_commit(struct lease *lease, uint64_t writes) {
     enum lease_mode mode = mode_if_expired(lease, look_at_gate(lease));
     if (mode == LEASE_LOG_ONLY)
-        count(&lease->writes_logged);
+        count(&lease->writes_logged, writes);
     if (mode != LEASE_BLOCK_WRITE || MUTANT(check_at_commit))
         return NULL;
-    count(&lease->writes_refused);
+    count(&lease->writes_refused, writes);
     return "READONLY master lease expired: this node accepts no writes until its controller renews the lease";
-}
-
-void lease_count_more(struct lease *lease, bool refused, uint64_t writes) {
-    if (refused)
-        count_many(&lease->writes_refused, writes);
-    else if (mode_if_expired(lease, look_at_gate(lease)) == LEASE_LOG_ONLY)
-        count_many(&lease->writes_logged, writes);
 }
 
 const char *lease_check_settle(struct lease *lease) {
@@ -174,7 +163,7 @@ const char *lease_check_settle(struct lease *lease) {
     bool has_lost_it = gate_is_replica(word) && gate_mode(word) == LEASE_BLOCK_WRITE;
     if (MUTANT(check_at_settle) || (!has_lost_it && mode_if_expired(lease, word) != LEASE_BLOCK_WRITE))
         return NULL;
-    count(&lease->late_commits);
+    count(&lease->late_commits, 1);
     if (has_lost_it)
         return "READONLY this node became a replica before the write was acknowledged: its outcome is "
                "unknown";
@@ -188,7 +177,7 @@ uint64_t lease_era(const struct lease *lease) {
 const char *lease_check_settle_later(struct lease *lease) {
     if (MUTANT(check_at_settle) || gate_mode(look_at_gate(lease)) != LEASE_BLOCK_WRITE)
         return NULL;
-    count(&lease->late_commits);
+    count(&lease->late_commits, 1);
     return "READONLY this node's role changed before the write was acknowledged: its outcome is unknown";
 }
 

@@ -53,18 +53,16 @@ void lease_close(struct lease *lease);
 
 // The checks. NULL: the write may pass. Otherwise the error reply without its leading '-', static, with the
 // words "master lease expired". One atomic load while there is nothing to enforce, and one reading of the
-// clock while there is a lease; nothing is locked, allocated or logged. lease_check_commit() counts the write
-// as refused or, in log-only mode, as logged; lease_check_settle() counts a late commit: ask it once a round,
-// and only if the round wrote. A round that was counted as logged at commit is not counted again.
+// clock while there is a lease; nothing is locked, allocated or logged. lease_check_commit() counts the
+// writes, as many as would be committed together, as refused or, in log-only mode, as logged;
+// lease_check_settle() counts a late commit: ask it once a round, and only if the round wrote. A round that
+// was counted as logged at commit is not counted again.
 //
 // A replica has no lease that could end, and nothing to enforce at commit: the role guard keeps it from
 // committing. But in block-write mode it must not acknowledge what it wrote while it was a master, however
 // long ago that master's lease ended.
-const char *lease_check_commit(struct lease *lease);
+const char *lease_check_commit(struct lease *lease, uint64_t writes);
 const char *lease_check_settle(struct lease *lease);
-// Counts so many more writes that were in the batch which lease_check_commit() has been asked about, and have
-// been refused with it or not.
-void lease_count_more(struct lease *lease, bool refused, uint64_t writes);
 
 // Raised with each change of the node's role and when its lease is given up, so only while the role guard is
 // held exclusively. A round that committed in an earlier era is asked about by the third check as well: in

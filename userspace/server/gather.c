@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gathering small writes. Uses: base, lease, store/session, the rest of server/.
+// Gathering small writes. Uses: base, store/session, the rest of server/.
 #include "server/gather.h"
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "lease/lease.h"
 #include "server/dispatch_internal.h"
 #include "server/key_events.h"
-#include "server/lease_gate.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -69,7 +67,6 @@ static bool run_one(struct command_context *context, struct gather *gather) {
         return false;
     }
     dispatch_feed_monitors(context);
-    gather->writes += session_has_staged_since_savepoint(context->session);
     gather->commands[gather->count++] = context->command;
     return true;
 }
@@ -85,12 +82,6 @@ static void fail(struct command_context *context, const struct gather *gather, e
     context->reply->errors = errors - 1; // they are counted
 }
 
-static void count_writes(const struct gather *gather, enum store_status status) {
-    struct lease *lease = lease_gate_lease(gather->client->server->lease_gate);
-    if (gather->writes > 1)
-        lease_count_more(lease, status == STORE_REFUSED, gather->writes - 1);
-}
-
 static void commit(struct worker *worker) {
     struct gather *gather = worker_gather(worker);
     struct client *client = gather->client;
@@ -102,8 +93,6 @@ static void commit(struct worker *worker) {
     enum store_status status = dispatch_commit(&context, gather->before);
     if (status != STORE_OK)
         fail(&context, gather, status);
-    if (status == STORE_OK || status == STORE_REFUSED)
-        count_writes(gather, status);
     session_write_end(context.session);
     gather->client = NULL;
 }

@@ -24,7 +24,7 @@ struct gather {
     struct client *client;     // NULL: nothing is gathered
     struct output_mark before; // where the reply of the first command begins
     uint64_t began_us;         // by clock_duration_us()
-    size_t count, writes;      // how many commands, and how many of them have staged something
+    size_t count;
     const struct command *commands[GATHER_COMMANDS_MAX];
 };
 

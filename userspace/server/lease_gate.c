@@ -126,10 +126,10 @@ struct lease *lease_gate_lease(struct lease_gate *gate) {
     return gate->lease;
 }
 
-const char *lease_gate_check(void *context, enum store_gate which) {
+const char *lease_gate_check(void *context, enum store_gate which, uint64_t writes) {
     const struct lease_gate *gate = context;
     if (which == STORE_GATE_COMMIT)
-        return lease_check_commit(gate->lease);
+        return lease_check_commit(gate->lease, writes);
     return which == STORE_GATE_SETTLE ? lease_check_settle(gate->lease)
                                       : lease_check_settle_later(gate->lease);
 }
@@ -140,7 +140,7 @@ uint64_t lease_gate_era(void *context) {
 }
 
 const char *lease_gate_refusal(struct lease_gate *gate) {
-    return mode_of(gate->config) == LEASE_BLOCK_WRITE ? lease_check_commit(gate->lease) : NULL;
+    return mode_of(gate->config) == LEASE_BLOCK_WRITE ? lease_check_commit(gate->lease, 1) : NULL;
 }
 
 bool lease_gate_refuses(struct lease_gate *gate) {

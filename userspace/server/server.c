@@ -39,9 +39,9 @@ struct server_rates {
     struct rate_sampler commands, input, output;
 };
 
-static const char *ask_lease(void *context, enum store_gate which) {
+static const char *ask_lease(void *context, enum store_gate which, uint64_t writes) {
     const struct server *server = context;
-    return lease_gate_check(server->lease_gate, which);
+    return lease_gate_check(server->lease_gate, which, writes);
 }
 
 static uint64_t lease_era_now(void *context) {

@@ -11,9 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static uint64_t writes_of(const struct store_session *session) {
+    return session->gathers ? session->writes + session_has_staged_since_savepoint(session) : 1;
+}
+
 static enum store_status refused(struct store_session *session, const char *why) {
     (void)snprintf(session->error, sizeof(session->error), "%s", why);
-    counter_add(&session->counters->refused, 1);
+    counter_add(&session->counters->refused, writes_of(session));
     return STORE_REFUSED;
 }
 
@@ -55,7 +59,8 @@ static char *write_staged(struct store_session *session) {
 // written, or `why` tells the check's refusal.
 static char *write_if_allowed(struct store_session *session, const char **why) {
     struct store *store = session->store;
-    *why = store->check == NULL ? NULL : store->check(store->check_context, STORE_GATE_COMMIT);
+    *why = store->check == NULL ? NULL
+                                : store->check(store->check_context, STORE_GATE_COMMIT, writes_of(session));
     if (*why != NULL)
         return NULL;
     char *reason = write_staged(session);
@@ -112,9 +117,9 @@ static enum settle_result settle_failed(struct store_session *session, char *rea
 // The check before the era: one that begins in between finds what was decided before it.
 static const char *why_not_acknowledged(const struct store_session *session) {
     const struct store *store = session->store;
-    const char *why = store->check(store->check_context, STORE_GATE_SETTLE);
+    const char *why = store->check(store->check_context, STORE_GATE_SETTLE, 1);
     if (why == NULL && era_of(store) != session->round_era)
-        why = store->check(store->check_context, STORE_GATE_SETTLE_LATER);
+        why = store->check(store->check_context, STORE_GATE_SETTLE_LATER, 1);
     return why;
 }
 

@@ -175,6 +175,8 @@ void session_gather_begin(struct store_session *session) {
                   "commands are gathered from the first one on");
     session->gathers = true;
     session->reads_before_gathering = session->reads;
+    session->staged_at_savepoint = 0;
+    session->writes = 0;
 }
 
 bool session_gather_more(struct store_session *session, const struct bytes *keys, size_t count) {
@@ -208,6 +210,7 @@ void session_savepoint(struct store_session *session) {
                   "savepoints are for several commands that are committed together");
     if (session->in_transaction)
         rocksdb_writebatch_wi_set_save_point(session->indexed);
+    session->writes += session_has_staged_since_savepoint(session);
     session->gathered_at_savepoint = gathered_count(session->gathered);
     session->staged_at_savepoint = session->staged;
     session->name_at_savepoint = session->name;

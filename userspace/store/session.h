@@ -78,7 +78,6 @@ void session_each_staged_key(struct store_session *session,
 // In a transaction, and while gathering: marks what is staged, and drops what was staged since: a command
 // among several that failed half way.
 void session_savepoint(struct store_session *session);
-bool session_has_staged_since_savepoint(const struct store_session *session);
 void session_rollback_to_savepoint(struct store_session *session);
 
 // The only way for a client's write into RocksDB: asks the check, then writes what is staged, as one batch.

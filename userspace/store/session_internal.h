@@ -33,6 +33,7 @@ struct store_session {
     bool gathers;
     size_t gathered_at_savepoint;
     uint64_t reads_before_gathering;
+    uint64_t writes;        // gathered commands before the savepoint that have staged something
     struct batch_name name; // of what was staged last
     size_t staged;
     size_t staged_bytes; // keys and values that are staged, with what RocksDB adds to them
@@ -64,6 +65,8 @@ struct store_session {
 
 // Collects for the read cache that the key of this family, as encoded, will be changed.
 void session_note_change(struct store_session *session, uint32_t family, struct bytes raw_key);
+
+bool session_has_staged_since_savepoint(const struct store_session *session);
 
 // The read options that the session's reads use now.
 const rocksdb_readoptions_t *session_read_options(const struct store_session *session);

@@ -18,8 +18,8 @@ enum store_gate { STORE_GATE_COMMIT, STORE_GATE_SETTLE, STORE_GATE_SETTLE_LATER 
 
 // Decides whether writes may pass now. Returns NULL if so, else the error reply without its leading '-'
 // ("READONLY master lease expired ..."), static. Called by many threads at once, with key locks held: it must
-// be quick and must not block.
-typedef const char *store_check_function(void *context, enum store_gate gate);
+// be quick and must not block. `writes` says how many commands' changes a commit holds.
+typedef const char *store_check_function(void *context, enum store_gate gate, uint64_t writes);
 
 // A number that changes when the node becomes another one, while nobody is inside the role guard. Called by
 // many threads at once.
