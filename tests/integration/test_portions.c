@@ -14,6 +14,8 @@
 #include "server_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 // Some portions.
 enum { MANY = 20000 };
@@ -123,6 +125,40 @@ static void all_of_them_can_be_removed(void **state) {
     }
 }
 
+static void popping_nearly_all_leaves_the_others(void **state) {
+    (void)state;
+    fill(&server, BIG_ZSET, MANY);
+    for (int greatest = 0; greatest < 2; greatest++) {
+        expect_integer(client, 1, "COPY zset rest REPLACE");
+        redisReply *reply = command(client, "ZPOP%s rest %d", greatest ? "MAX" : "MIN", MANY - 5);
+        assert_int_equal(reply->elements, 2 * (MANY - 5));
+        freeReplyObject(reply);
+        if (greatest)
+            expect_all_but("rest", 5, MANY - 1);
+        else
+            expect_all_but("rest", 0, MANY - 6);
+    }
+}
+
+static void big_elements_are_copied_whole(void **state) {
+    enum { BIG = 300000, ELEMENTS_OF_LIST = 12 };
+    (void)state;
+    char *text = malloc(BIG + 1);
+    assert_non_null(text);
+    memset(text, 'x', BIG);
+    text[BIG] = '\0';
+    for (int i = 0; i < ELEMENTS_OF_LIST; i++) {
+        text[0] = (char)('a' + i);
+        expect_integer(client, i + 1, "RPUSH list %s", text);
+    }
+    expect_integer(client, 1, "COPY list copy");
+    for (int i = 0; i < ELEMENTS_OF_LIST; i++) {
+        text[0] = (char)('a' + i);
+        expect_text(client, text, "LINDEX copy %d", i);
+    }
+    free(text);
+}
+
 // --- Making ---
 
 static void sets_that_are_combined_are_whole(void **state) {
@@ -191,6 +227,8 @@ int main(void) {
         cmocka_unit_test_setup(removing_nearly_all_members_costs_little_memory, empty_database),
         cmocka_unit_test_setup(what_remains_is_what_was_not_in_the_range, empty_database),
         cmocka_unit_test_setup(all_of_them_can_be_removed, empty_database),
+        cmocka_unit_test_setup(popping_nearly_all_leaves_the_others, empty_database),
+        cmocka_unit_test_setup(big_elements_are_copied_whole, empty_database),
         cmocka_unit_test_setup(sets_that_are_combined_are_whole, empty_database),
         cmocka_unit_test_setup(sorted_sets_that_are_combined_are_whole, empty_database),
         cmocka_unit_test_setup(ranges_that_are_stored_are_whole, empty_database),

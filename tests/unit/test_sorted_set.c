@@ -253,6 +253,10 @@ static void of_what_goes_and_what_stays_the_smaller_is_staged(void **state) {
                         ":3000\r\n");
     assert_in_step(fixture, "z");
     assert_int_equal(fixture_metadata(fixture, "z").size, 1000);
+    assert_memory_equal(fixture_run(fixture, command_zpopmax, "ZPOPMAX", "z", "990"), "*1980\r\n", 7);
+    assert_in_step(fixture, "z");
+    assert_int_equal(fixture_metadata(fixture, "z").size, 10);
+    assert_string_equal(fixture_run(fixture, command_zcount, "ZCOUNT", "z", "0", "9"), ":10\r\n");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, command_fixture_open, command_fixture_close)

@@ -41,20 +41,28 @@ static void reply_popped(struct command_context *context, const struct zset_pop 
     }
 }
 
+static bool stage_pop(struct command_context *context, struct collection *set, const struct zset_range *range,
+                      const struct zset_elements *taken) {
+    if (zset_keeps_rest(set, taken->count))
+        return zset_keep_rest(context, set, range);
+    zset_remove_each(set, taken);
+    collection_save(set);
+    return true;
+}
+
 static enum collection_status pop_from(struct command_context *context, struct collection *set,
                                        const struct zset_pop *pop) {
-    const struct zset_range range = {.kind = ZSET_BY_RANK,
-                                     .is_reverse = pop->takes_greatest,
-                                     .stop = pop->count > INT64_MAX ? INT64_MAX : (int64_t)pop->count - 1,
-                                     .limit = -1};
+    struct zset_range range = {.kind = ZSET_BY_RANK,
+                               .is_reverse = pop->takes_greatest,
+                               .stop = pop->count > INT64_MAX ? INT64_MAX : (int64_t)pop->count - 1,
+                               .limit = -1};
     struct zset_elements taken = {0};
-    bool is_whole = zset_gather(context, set, &range, &taken);
-    if (is_whole) {
-        zset_remove_all(set, &taken);
+    (void)zset_range_resolve_ranks(&range, set->metadata.size);
+    bool is_popped = zset_gather(context, set, &range, &taken) && stage_pop(context, set, &range, &taken);
+    if (is_popped)
         reply_popped(context, pop, set->key, &taken);
-    }
     zset_elements_release(&taken);
-    return is_whole ? COLLECTION_FOUND : COLLECTION_FAILED;
+    return is_popped ? COLLECTION_FOUND : COLLECTION_FAILED;
 }
 
 enum collection_status zset_pop(struct command_context *context, const struct zset_pop *pop) {

@@ -9,50 +9,6 @@
 #include "commands/zset_portion.h"
 #include "commands/zset_store.h"
 
-#include <math.h>
-
-// --- What stays ---
-
-static struct zset_range part_below(const struct zset_range *range) {
-    static const struct zset_range no_ranks = {.kind = ZSET_BY_RANK, .start = 1};
-    struct zset_range part = *range;
-    if (range->kind == ZSET_BY_RANK && range->start == 0)
-        return no_ranks;
-    part.start = 0;
-    part.stop = range->start - 1;
-    part.min = (struct zset_bound){.score = -(double)INFINITY, .place = ZSET_PLACE_LEAST};
-    part.max = range->min;
-    part.max.is_excluded = !range->min.is_excluded;
-    return part;
-}
-
-static struct zset_range part_above(const struct zset_range *range) {
-    struct zset_range part = *range;
-    part.start = range->stop + 1;
-    part.stop = INT64_MAX;
-    part.min = range->max;
-    part.min.is_excluded = !range->max.is_excluded;
-    part.max = (struct zset_bound){.score = (double)INFINITY, .place = ZSET_PLACE_GREATEST};
-    return part;
-}
-
-// With a new version, so that what goes need not be deleted one by one.
-static bool keep_rest(struct command_context *context, const struct collection *set,
-                      const struct zset_range *range) {
-    struct zset_range below = part_below(range);
-    struct zset_range above = part_above(range);
-    struct collection made;
-    stage_delete(context->session,
-                 set->key); // for who reads the log: elements are added to a set of their own
-    zset_store_open(context, 1, &made);
-    made.metadata.expire_ms = set->metadata.expire_ms;
-    if (!zset_store_put_range(context, set, &below, &made) ||
-        !zset_store_put_range(context, set, &above, &made))
-        return false;
-    collection_save(&made);
-    return true;
-}
-
 // --- What goes ---
 
 static bool remove_portions(struct command_context *context, struct collection *set,
@@ -72,17 +28,11 @@ static bool remove_portions(struct command_context *context, struct collection *
 // `removed` is their number; the first of them are in the portion.
 static bool stage_smaller(struct command_context *context, struct collection *set,
                           struct zset_portion *portion, uint64_t removed) {
-    enum { FEW = 64 }; // not worth the reading of the others
-    uint64_t size = set->metadata.size;
     if (removed == 0)
         return true;
-    if (removed < size && removed > FEW + (size - removed))
-        return keep_rest(context, set, &portion->range);
-    if (removed < size)
-        return remove_portions(context, set, portion);
-    set->metadata.size = 0; // the members go with the set's version
-    collection_save(set);
-    return true;
+    if (zset_keeps_rest(set, removed))
+        return zset_keep_rest(context, set, &portion->range);
+    return remove_portions(context, set, portion);
 }
 
 static bool stage_removal(struct command_context *context, struct collection *set,

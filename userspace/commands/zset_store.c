@@ -7,6 +7,8 @@
 #include "commands/working_set.h"
 #include "commands/zset_portion.h"
 
+#include <math.h>
+
 bool zset_gather(struct command_context *context, const struct collection *set,
                  const struct zset_range *range, struct zset_elements *out) {
     struct output_mark before = output_mark(&context->reply->output);
@@ -61,11 +63,49 @@ void zset_remove_each(struct collection *set, const struct zset_elements *elemen
     }
 }
 
-void zset_remove_all(struct collection *set, const struct zset_elements *elements) {
-    if (elements->count == set->metadata.size)
-        set->metadata.size = 0; // the members go with the set's version
-    else
-        zset_remove_each(set, elements);
-    if (elements->count != 0)
-        collection_save(set);
+// --- Removing ---
+
+static struct zset_range part_below(const struct zset_range *range) {
+    static const struct zset_range no_ranks = {.kind = ZSET_BY_RANK, .start = 1};
+    struct zset_range part = *range;
+    if (range->kind == ZSET_BY_RANK && range->start == 0)
+        return no_ranks;
+    part.start = 0;
+    part.stop = range->start - 1;
+    part.min = (struct zset_bound){.score = -(double)INFINITY, .place = ZSET_PLACE_LEAST};
+    part.max = range->min;
+    part.max.is_excluded = !range->min.is_excluded;
+    return part;
+}
+
+static struct zset_range part_above(const struct zset_range *range) {
+    struct zset_range part = *range;
+    part.start = range->stop + 1;
+    part.stop = INT64_MAX;
+    part.min = range->max;
+    part.min.is_excluded = !range->max.is_excluded;
+    part.max = (struct zset_bound){.score = (double)INFINITY, .place = ZSET_PLACE_GREATEST};
+    return part;
+}
+
+bool zset_keeps_rest(const struct collection *set, uint64_t removed) {
+    enum { FEW = 64 }; // not worth the reading of the others
+    uint64_t size = set->metadata.size;
+    return removed >= size || removed > FEW + (size - removed);
+}
+
+bool zset_keep_rest(struct command_context *context, const struct collection *set,
+                    const struct zset_range *range) {
+    struct zset_range below = part_below(range);
+    struct zset_range above = part_above(range);
+    struct collection rest;
+    stage_delete(context->session,
+                 set->key); // for who reads the log: what stays is added to a set of its own
+    collection_open_anew(context->session, set->key, VALUE_ZSET, &rest);
+    rest.metadata.expire_ms = set->metadata.expire_ms;
+    if (!zset_store_put_range(context, set, &below, &rest) ||
+        !zset_store_put_range(context, set, &above, &rest))
+        return false;
+    collection_save(&rest);
+    return true;
 }

@@ -11,9 +11,14 @@
 // Adds the elements of a range. False: the error reply has been written.
 bool zset_gather(struct command_context *context, const struct collection *set,
                  const struct zset_range *range, struct zset_elements *out);
-// Stages the removal of elements, which are in the set; zset_remove_each() without its metadata.
-void zset_remove_all(struct collection *set, const struct zset_elements *elements);
+// Stages the removal of elements, which are in the set, but for its metadata.
 void zset_remove_each(struct collection *set, const struct zset_elements *elements);
+// True if rather what stays is to be staged, of which there is less: all of it, when so many are removed.
+bool zset_keeps_rest(const struct collection *set, uint64_t removed);
+// Stages what is not in a range as a set with a new version, so that what is in it need not be removed one by
+// one. Ranks are resolved. False: the error reply has been written.
+bool zset_keep_rest(struct command_context *context, const struct collection *set,
+                    const struct zset_range *range);
 
 // Makes a sorted set of its own at argument `index`, whatever is there: open it, put elements, which are not
 // in it, and end it. That replies with their number; if there are none the key goes.

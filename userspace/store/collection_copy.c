@@ -4,7 +4,8 @@
 #include "base/buffer.h"
 #include "store/collection.h"
 
-enum { AT_ONCE = 1000 };
+// Elements may be big.
+enum { AT_ONCE = 1000, AT_ONCE_BYTES = 1 << 20 };
 
 // Some sub-keys behind `last`, or from the first one on, with their values.
 static enum store_status read_some(const struct collection *from, enum column_family family,
@@ -13,7 +14,8 @@ static enum store_status read_some(const struct collection *from, enum column_fa
     struct bytes sub_key;
     struct bytes value;
     collection_iterator_seek(iterator, buffer_bytes(last));
-    for (int left = AT_ONCE; left != 0 && collection_iterator_next(iterator, &sub_key, &value);) {
+    for (int left = AT_ONCE;
+         left != 0 && out->length < AT_ONCE_BYTES && collection_iterator_next(iterator, &sub_key, &value);) {
         if (resumes && bytes_equal(sub_key, buffer_bytes(last)))
             continue;
         buffer_append_counted(out, sub_key);
