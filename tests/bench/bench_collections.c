@@ -61,6 +61,8 @@ static const struct row {
     {"ZRANK", "ZRANK zset:%lld %lld", NULL, "O(log(N))", LOGARITHM},
     {"ZREVRANK", "ZREVRANK zset:%lld %lld", NULL, "O(log(N))", LOGARITHM},
     {"ZCOUNT", "ZCOUNT zset:%lld %lld +inf", NULL, "O(log(N))", LOGARITHM},
+    {"ZRANGEBYSCORE, LIMIT", "ZRANGEBYSCORE zset:%lld -inf +inf LIMIT %lld 1", NULL, "O(log(N)+M)",
+     LOGARITHM},
     {"ZADD", "ZADD zset:%lld %lld member", NULL, "O(log(N))", LOGARITHM},
     {"ZADD, ZRANK", "ZADD zset:%lld %lld member", "ZRANK zset:%lld member", "O(log(N))", LOGARITHM},
     {"ZPOPMIN, ZADD", "ZPOPMIN zset:%lld", "ZADD zset:%lld 0 0", "O(log(N))", LOGARITHM},

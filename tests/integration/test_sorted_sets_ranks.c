@@ -33,16 +33,24 @@ static long long figure(redisContext *connection, const char *field) {
 
 enum { MEMBERS = 4000, SCORES = 700, ARGUMENTS_MAX = 4, LINE_SIZE = 160 };
 
-// What the arguments are: m is a member's number, s a score, r a rank from either end, o an offset, n few, e
-// few more than the one before it.
+// All elements of the key `same` have one score, as ranges by member are meant for. What the arguments are: m
+// is a member's number, s a score, r a rank from either end, o an offset, n few, e few more than the one
+// before it.
 struct form {
     const char *format, *arguments;
 };
 static const struct form writes[] = {
-    {"ZADD z %d m%d", "sm"},    {"ZADD z %d m%d %d m%d", "smsm"},
-    {"ZADD z CH %d m%d", "sm"}, {"ZINCRBY z %d m%d", "nm"},
-    {"ZREM z m%d m%d", "mm"},   {"ZREMRANGEBYRANK z %d %d", "re"},
-    {"ZPOPMIN z %d", "n"},      {"ZPOPMAX z", ""},
+    {"ZADD z %d m%d", "sm"},
+    {"ZADD z %d m%d %d m%d", "smsm"},
+    {"ZADD z CH %d m%d", "sm"},
+    {"ZINCRBY z %d m%d", "nm"},
+    {"ZREM z m%d m%d", "mm"},
+    {"ZREMRANGEBYRANK z %d %d", "re"},
+    {"ZPOPMIN z %d", "n"},
+    {"ZPOPMAX z", ""},
+    {"ZADD same 0 m%d 0 m%d", "mm"},
+    {"ZREM same m%d", "m"},
+    {"ZREMRANGEBYRANK same %d %d", "re"},
 };
 static const struct form reads[] = {
     {"ZRANK z m%d", "m"},
@@ -58,6 +66,15 @@ static const struct form reads[] = {
     {"ZRANGE z +inf (%d BYSCORE REV LIMIT %d %d", "son"},
     {"ZRANGESTORE z2 z %d %d", "rr"},
     {"ZCARD z", ""},
+    {"ZLEXCOUNT same [m%d (m%d", "mm"},
+    {"ZLEXCOUNT same (m%d [m%d", "mm"},
+    {"ZLEXCOUNT same - [m%d", "m"},
+    {"ZLEXCOUNT same (m%d +", "m"},
+    {"ZLEXCOUNT z - +", ""},
+    {"ZRANGEBYLEX same - + LIMIT %d %d", "on"},
+    {"ZRANGEBYLEX same (m%d [m%d LIMIT %d %d", "mmon"},
+    {"ZREVRANGEBYLEX same (m%d - LIMIT %d %d", "mon"},
+    {"ZRANGE same + [m%d BYLEX REV LIMIT %d %d", "mon"},
 };
 
 struct pair {
@@ -117,6 +134,11 @@ static void fill_both(struct pair *pair) {
         }
         compare(pair, line);
     }
+    for (int i = 0; i < MEMBERS; i += 2) {
+        char line[LINE_SIZE];
+        (void)snprintf(line, sizeof(line), "ZADD same 0 m%d", i);
+        compare(pair, line);
+    }
 }
 
 static void compare_at_random(struct pair *pair) {
@@ -146,6 +168,7 @@ static void ranks_in_a_big_set_are_told_as_redis_tells_them(void **state) {
     for (int i = 0; i < steps; i++)
         compare_at_random(&pair);
     compare(&pair, "ZRANGE z 0 -1 WITHSCORES");
+    compare(&pair, "ZRANGE same 0 -1");
     print_message("%lld members left, %lld ranks told\n", reply_integer_of(client, "ZCARD z"),
                   figure(client, "zset_rank_cache_hits"));
     assert_true(figure(client, "zset_rank_cache_hits") > steps / 10);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Walking over ranges. Uses: base/memory, zset_rank, zset_value, store/collection.
+// Walking over ranges. Uses: base/memory, zset_jump, zset_value, store/collection.
 #include "commands/zset_range.h"
 
 #include "base/memory.h"
+#include "commands/zset_jump.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -110,47 +111,6 @@ static bool is_above_score(const struct zset_bound *max, double score) {
     return score > max->score || (max->is_excluded && score == max->score);
 }
 
-// Where the elements of this score begin, or what is behind them.
-static void score_edge(double score, bool behind, char out[ENCODED_DOUBLE_SIZE]) {
-    encode_double(out, score);
-    if (score == 0) // Kvrocks may have stored a -0, whose place is right before that of 0
-        encode_double(out, behind ? 0.0 : -0.0);
-    if (!behind)
-        return;
-    for (size_t at = ENCODED_DOUBLE_SIZE; at-- != 0;) {
-        out[at] = (char)(out[at] + 1);
-        if (out[at] != 0)
-            break;
-    }
-}
-
-// The place in the order of the scores in front of the first element of the range; or behind the last one.
-static void range_edge(const struct zset_range *range, bool last, char out[ENCODED_DOUBLE_SIZE]) {
-    if (last)
-        score_edge(range->max.score, !range->max.is_excluded, out);
-    else
-        score_edge(range->min.score, range->min.is_excluded, out);
-}
-
-static enum zset_ranks_answer rank_of_edge(const struct collection *set, const struct zset_range *range,
-                                           bool last, uint64_t *rank) {
-    char edge[ENCODED_DOUBLE_SIZE];
-    range_edge(range, last, edge);
-    return zset_rank_of(set, (struct bytes){edge, sizeof(edge)}, rank);
-}
-
-enum zset_ranks_answer zset_range_count(const struct collection *set, const struct zset_range *range,
-                                        uint64_t *count) {
-    uint64_t first = 0;
-    uint64_t behind = 0;
-    enum zset_ranks_answer answer = rank_of_edge(set, range, false, &first);
-    if (answer == ZSET_RANKS_KNOWN)
-        answer = rank_of_edge(set, range, true, &behind);
-    if (answer == ZSET_RANKS_KNOWN)
-        *count = behind > first ? behind - first : 0;
-    return answer;
-}
-
 static void seek_score(struct zset_walk *walk) {
     char edge[ENCODED_DOUBLE_SIZE];
     const struct zset_bound *from = walk->range.is_reverse ? &walk->range.max : &walk->range.min;
@@ -158,7 +118,7 @@ static void seek_score(struct zset_walk *walk) {
         seek_end(walk, walk->range.is_reverse);
         return;
     }
-    range_edge(&walk->range, walk->range.is_reverse, edge);
+    zset_score_edge(&walk->range, walk->range.is_reverse, edge);
     seek_towards(walk, (struct bytes){edge, sizeof(edge)});
 }
 
@@ -188,72 +148,14 @@ static void seek_member(struct zset_walk *walk) {
         collection_iterator_seek(walk->iterator, range->min.member); // empty for "-"
 }
 
-// --- Jumping ---
-
-// The element that the walk begins with, by its rank from the set's beginning. What is not in the set has
-// none: *is_beyond.
-static enum zset_ranks_answer find_target(struct zset_walk *walk, const struct collection *set,
-                                          bool *is_beyond) {
-    const struct zset_range *range = &walk->range;
-    uint64_t edge = 0;
-    if (range->kind == ZSET_BY_RANK) {
-        walk->target = range->is_reverse ? walk->size - 1 - (uint64_t)range->start : (uint64_t)range->start;
-        return ZSET_RANKS_KNOWN;
-    }
-    enum zset_ranks_answer answer = rank_of_edge(set, range, range->is_reverse, &edge);
-    if (answer != ZSET_RANKS_KNOWN)
-        return answer;
-    uint64_t offset = (uint64_t)range->offset; // less than the size
-    *is_beyond = range->is_reverse ? edge <= offset : edge + offset >= walk->size;
-    if (!*is_beyond)
-        walk->target = range->is_reverse ? edge - 1 - offset : edge + offset;
-    return ZSET_RANKS_KNOWN;
-}
-
-static enum zset_ranks_answer find_jump(struct zset_walk *walk, const struct collection *set,
-                                        bool *is_beyond) {
-    enum zset_ranks_answer answer = find_target(walk, set, is_beyond);
-    if (answer == ZSET_RANKS_KNOWN && !*is_beyond)
-        answer = zset_ranks_of_rank(set, walk->target, &walk->from);
-    return answer;
-}
+// --- By the index of ranks ---
 
 // How far it would have to be walked to the first element.
 static uint64_t way_of(struct zset_walk *walk) {
-    if (walk->range.kind == ZSET_BY_LEX)
-        return 0; // there are no ranks in the order of the members
-    if (walk->range.kind == ZSET_BY_SCORE)
+    if (walk->range.kind != ZSET_BY_RANK)
         return (uint64_t)walk->range.offset;
     choose_end(walk);
     return walk->skip;
-}
-
-static void prepare_jump(struct zset_walk *walk, const struct collection *set) {
-    bool is_beyond = false;
-    uint64_t way = way_of(walk);
-    if (!walk->range.may_use_index || way <= ZSET_WALK_SHORT)
-        return;
-    enum zset_ranks_answer answer = find_jump(walk, set, &is_beyond);
-    if (answer == ZSET_RANKS_UNKNOWN && zset_ranks_note_walk(set, way))
-        answer = find_jump(walk, set, &is_beyond);
-    walk->is_outdated = answer == ZSET_RANKS_NEWER;
-    walk->jumps = answer == ZSET_RANKS_KNOWN && !is_beyond;
-    if (answer == ZSET_RANKS_KNOWN && is_beyond) {
-        collection_iterator_close(walk->iterator);
-        walk->iterator = NULL;
-    }
-}
-
-// To the target from a place not far before it; or beyond it, to turn round there.
-static void jump(struct zset_walk *walk) {
-    struct bytes sub_key = {0};
-    uint64_t steps = walk->target - walk->from.rank + walk->range.is_reverse;
-    walk->skip = 0;
-    collection_iterator_seek(walk->iterator, buffer_bytes(&walk->from.first));
-    for (; steps != 0 && !walk->is_damaged; steps--)
-        walk->is_damaged = !collection_iterator_next(walk->iterator, &sub_key, NULL);
-    if (walk->range.is_reverse && !walk->is_damaged)
-        collection_iterator_seek_back(walk->iterator, sub_key);
 }
 
 // --- All ---
@@ -311,7 +213,7 @@ static void open_walk(struct zset_walk *walk, const struct collection *set, cons
 void zset_walk_open(struct zset_walk *walk, const struct collection *set, const struct zset_range *range) {
     open_walk(walk, set, range);
     if (walk->iterator != NULL)
-        prepare_jump(walk, set);
+        zset_jump_prepare(walk, set, way_of(walk));
     zset_walk_rewind(walk);
 }
 
@@ -338,7 +240,7 @@ void zset_walk_rewind(struct zset_walk *walk) {
         walk->left = (uint64_t)(walk->range.stop - walk->range.start) + 1;
     walk->skip = (uint64_t)walk->range.offset;
     if (walk->jumps)
-        jump(walk);
+        zset_jump(walk);
     else if (by_rank)
         seek_rank(walk);
     else if (walk->range.kind == ZSET_BY_SCORE)

@@ -42,11 +42,6 @@ bool zset_range_read_member(struct bytes text, struct zset_bound *out);
 // Resolves the ranks against the size: false if there are none in the range, else they count from 0.
 bool zset_range_resolve_ranks(struct zset_range *range, uint64_t size);
 
-// How many elements of a set, which is not empty, are in a range by score, if that can be told without
-// walking over them.
-enum zset_ranks_answer zset_range_count(const struct collection *set, const struct zset_range *range,
-                                        uint64_t *count);
-
 struct zset_walk {
     struct store_session *session;
     struct zset_range range;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ranges answered, counted and stored: ZRANGE and the commands of one kind of range each, ZRANGESTORE, ZCOUNT
-// ZLEXCOUNT. Uses: arguments, collection_value, reply_walk, zset_range, zset_store.
+// ZLEXCOUNT. Uses: arguments, collection_value, reply_walk, zset_jump, zset_range, zset_store.
 #include "commands/arguments.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
+#include "commands/zset_jump.h"
 #include "commands/zset_range.h"
 #include "commands/zset_store.h"
 
@@ -221,9 +222,9 @@ static enum zset_ranks_answer count_all(struct zset_walk *walk, const struct col
     enum { PART = 8 };
     uint64_t part = set->metadata.size / PART;
     enum zset_ranks_answer answer = ZSET_RANKS_UNKNOWN;
-    if (walk->range.may_use_index) {
-        if (count_on(walk, ZSET_WALK_SHORT, count))
-            return ZSET_RANKS_UNKNOWN;
+    if (walk->range.may_use_index && count_on(walk, ZSET_WALK_SHORT, count))
+        return ZSET_RANKS_UNKNOWN;
+    if (walk->range.may_use_index && zset_range_has_ranks(set, &walk->range)) {
         answer = zset_range_count(set, &walk->range, count);
         if (answer != ZSET_RANKS_UNKNOWN)
             return answer;
@@ -260,7 +261,7 @@ static void reply_count(struct command_context *context, enum zset_range_kind ki
     if (!zset_range_read(context, 2, 3, &range))
         return;
     for (unsigned attempts = 0;; attempts++) {
-        range.may_use_index = kind == ZSET_BY_SCORE && zset_rank_may_use_index(attempts);
+        range.may_use_index = zset_rank_may_use_index(attempts);
         if (attempt_count(context, &range))
             return;
         zset_rank_begin_anew(context);
