@@ -151,13 +151,28 @@ static void within_a_transaction_walks_and_reads_see_what_is_staged(void **state
     put_fields(session, "hash", "ac");
     put_fields(session, "hasi", "z");
     struct collection collection = begin(session, "hash");
-    collection_read_own_writes(session);
+    session_transaction_begin(session);
     collection_put(&collection, FAMILY_DEFAULT, BYTES_LITERAL("b"), BYTES_LITERAL("b"));
     collection_delete(&collection, FAMILY_DEFAULT, BYTES_LITERAL("a"));
     assert_int_equal(collection_has(&collection, BYTES_LITERAL("a")), STORE_NOT_FOUND);
     assert_int_equal(collection_has(&collection, BYTES_LITERAL("b")), STORE_OK);
     assert_walk(&collection, FORWARDS, "", "bc");
     assert_walk(&collection, BACKWARDS, NULL, "cb");
+    commit(&collection);
+    collection = open_hash(session, "hash");
+    assert_walk(&collection, FORWARDS, "", "bc");
+}
+
+static void a_command_that_asks_for_it_reads_what_it_has_staged(void **state) {
+    struct store_session *session = session_of(state);
+    put_fields(session, "hash", "ac");
+    struct collection collection = begin(session, "hash");
+    collection_read_own_writes(session);
+    collection_put(&collection, FAMILY_DEFAULT, BYTES_LITERAL("b"), BYTES_LITERAL("b"));
+    collection_delete(&collection, FAMILY_DEFAULT, BYTES_LITERAL("a"));
+    assert_int_equal(collection_has(&collection, BYTES_LITERAL("a")), STORE_NOT_FOUND);
+    assert_int_equal(collection_has(&collection, BYTES_LITERAL("b")), STORE_OK);
+    assert_int_equal(collection_has(&collection, BYTES_LITERAL("c")), STORE_OK);
     commit(&collection);
     collection = open_hash(session, "hash");
     assert_walk(&collection, FORWARDS, "", "bc");
@@ -255,6 +270,7 @@ int main(void) {
         WITH_STORE(a_walk_sees_the_sub_keys_in_order_and_none_of_its_neighbours),
         WITH_STORE(a_walk_ends_with_the_collection_also_for_who_looks_at_no_name),
         WITH_STORE(within_a_transaction_walks_and_reads_see_what_is_staged),
+        WITH_STORE(a_command_that_asks_for_it_reads_what_it_has_staged),
         WITH_STORE(a_snapshot_keeps_the_collection_as_it_was),
         WITH_STORE(a_collection_without_elements_is_gone),
         WITH_STORE(nothing_is_stored_for_a_collection_that_stays_empty),

@@ -42,7 +42,7 @@ enum store_status collection_open_for_write(struct store_session *session, struc
 }
 
 void collection_read_own_writes(struct store_session *session) {
-    if (!session->in_transaction && !session->gathers)
+    if (session->staging.form == STAGING_BATCH)
         session_gather_begin(session);
 }
 

@@ -40,7 +40,7 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
                                                      enum column_family family) {
     struct store_session *session = collection->session;
     struct store *store = session->store;
-    always_assert(!session->gathers, "commands that iterate are not gathered");
+    always_assert(!session_gathers(session), "commands that iterate are not gathered");
     struct collection_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->size = collection->metadata.size;
@@ -58,10 +58,10 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
     rocksdb_readoptions_set_iterate_upper_bound(iterator->options, iterator->end.data, iterator->end.length);
     iterator->entries =
         rocksdb_create_iterator_cf(store->database, iterator->options, store->families[family]);
-    iterator->knows_bounds = !session->in_transaction;
-    if (session->in_transaction)
+    iterator->knows_bounds = !session_in_transaction(session);
+    if (session_in_transaction(session))
         iterator->entries = rocksdb_writebatch_wi_create_iterator_with_base_cf(
-            session->indexed, iterator->entries, store->families[family]);
+            session->staging.indexed, iterator->entries, store->families[family]);
     return iterator;
 }
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 static uint64_t writes_of(const struct store_session *session) {
-    return session->gathers ? session->writes + session_has_staged_since_savepoint(session) : 1;
+    return session_gathers(session) ? session->writes + session_has_staged_since_savepoint(session) : 1;
 }
 
 static enum store_status refused(struct store_session *session, const char *why) {
@@ -28,28 +28,14 @@ static enum store_status overfull(struct store_session *session) {
     return STORE_FAILED;
 }
 
-static struct bytes staged_batch(const struct store_session *session) {
-    struct bytes batch;
-    if (session->in_transaction)
-        batch.data = rocksdb_writebatch_wi_data(session->indexed, &batch.length);
-    else
-        batch.data = rocksdb_writebatch_data(session->batch, &batch.length);
-    return batch;
-}
-
 static char *write_staged(struct store_session *session) {
     struct store *store = session->store;
     char *reason = history_begin_if_due(store);
     if (reason != NULL)
         return reason;
-    if (session->gathers)
-        gathered_write(session->gathered, store->families, session->batch);
     read_cache_change_begin(store->read_cache, &session->changes);
-    zset_ranks_change_begin(store, staged_batch(session), ZSET_RANKS_OWN);
-    if (session->in_transaction)
-        rocksdb_write_writebatch_wi(store->database, store->options.write, session->indexed, &reason);
-    else
-        rocksdb_write(store->database, store->options.write, session->batch, &reason);
+    zset_ranks_change_begin(store, staging_batch(&session->staging), ZSET_RANKS_OWN);
+    reason = staging_write(&session->staging, store->database, store->options.write);
     zset_ranks_change_end(store, reason == NULL);
     read_cache_change_end(store->read_cache, &session->changes);
     return reason;
@@ -72,7 +58,7 @@ static char *write_if_allowed(struct store_session *session, const char **why) {
 static void tell_observer(const struct store_session *session) {
     const struct store *store = session->store;
     if (store->observer != NULL)
-        store->observer(store->observer_context, staged_batch(session));
+        store->observer(store->observer_context, staging_batch(&session->staging));
 }
 
 static uint64_t era_of(const struct store *store) {
@@ -87,6 +73,7 @@ enum store_status store_commit(struct store_session *session) {
     if (session->is_overfull)
         return overfull(session);
     const char *why = NULL;
+    staging_finish(&session->staging);
     write_ahead_log_take_turn(store->log);
     char *reason = write_if_allowed(session, &why);
     write_ahead_log_end_turn(store->log);

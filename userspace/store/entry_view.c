@@ -18,7 +18,7 @@ struct entry_view {
 };
 
 struct entry_view *entry_view_open(struct store_session *session) {
-    always_assert(!session->in_transaction, "a reply that goes on is no transaction's");
+    always_assert(!session_in_transaction(session), "a reply that goes on is no transaction's");
     struct store *store = session->store;
     struct entry_view *view = memory_allocate_zeroed(1, sizeof(*view));
     view->session = session;

@@ -23,7 +23,7 @@ struct key_iterator {
 
 struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t now) {
     struct store *store = session->store;
-    always_assert(!session->gathers, "commands that iterate are not gathered");
+    always_assert(!session_gathers(session), "commands that iterate are not gathered");
     struct key_iterator *iterator = memory_allocate_zeroed(1, sizeof(*iterator));
     iterator->session = session;
     iterator->now = now;
@@ -39,9 +39,9 @@ struct key_iterator *key_iterator_open(struct store_session *session, wall_ms_t 
                                                 store->namespace_end.length);
     iterator->entries =
         rocksdb_create_iterator_cf(store->database, iterator->options, store->families[FAMILY_METADATA]);
-    if (session->in_transaction)
+    if (session_in_transaction(session))
         iterator->entries = rocksdb_writebatch_wi_create_iterator_with_base_cf(
-            session->indexed, iterator->entries, store->families[FAMILY_METADATA]);
+            session->staging.indexed, iterator->entries, store->families[FAMILY_METADATA]);
     return iterator;
 }
 

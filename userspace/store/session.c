@@ -22,8 +22,7 @@ struct store_session *session_open(struct store *store, size_t index) {
     session->store = store;
     session->index = index;
     session->counters = &store->counters[index];
-    session->batch = rocksdb_writebatch_create();
-    session->gathered = gathered_open();
+    staging_open(&session->staging, store->families);
     session->staged_most = STAGED_BYTES_MAX;
     session->read = rocksdb_readoptions_create();
     session->read_snapshot = rocksdb_readoptions_create();
@@ -34,10 +33,7 @@ void session_close(struct store_session *session) {
     if (session == NULL)
         return;
     always_assert(session->state == SESSION_IDLE, "a session is closed between commands");
-    rocksdb_writebatch_destroy(session->batch);
-    gathered_close(session->gathered);
-    if (session->indexed != NULL)
-        rocksdb_writebatch_wi_destroy(session->indexed);
+    staging_close(&session->staging);
     rocksdb_readoptions_destroy(session->read);
     rocksdb_readoptions_destroy(session->read_snapshot);
     key_lock_set_release_memory(&session->locked);
@@ -90,38 +86,9 @@ void session_write_begin_exclusive(struct store_session *session) {
     session->state = SESSION_WRITING_EXCLUSIVE;
 }
 
-// Batches and buffers keep the memory of the most that they ever held, which after a big one is too much to
-// keep.
-enum { MEMORY_KEPT_MAX = 1 << 20 };
-
-static void clear_batch(struct store_session *session) {
-    size_t size = 0;
-    (void)rocksdb_writebatch_data(session->batch, &size);
-    if (size <= MEMORY_KEPT_MAX) {
-        rocksdb_writebatch_clear(session->batch);
-        return;
-    }
-    rocksdb_writebatch_destroy(session->batch);
-    session->batch = rocksdb_writebatch_create();
-}
-
-static void clear_indexed_batch(struct store_session *session) {
-    size_t size = 0;
-    (void)rocksdb_writebatch_wi_data(session->indexed, &size);
-    if (size <= MEMORY_KEPT_MAX) {
-        rocksdb_writebatch_wi_clear(session->indexed);
-        return;
-    }
-    rocksdb_writebatch_wi_destroy(session->indexed);
-    session->indexed = NULL;
-}
-
 static void forget_staged(struct store_session *session) {
-    if (session->in_transaction)
-        clear_indexed_batch(session);
-    else if (session->staged != 0 || session->name.is_put)
-        clear_batch(session);
-    gathered_clear(session->gathered);
+    if (session->staging.form != STAGING_BATCH || session->staged != 0 || session->name.is_put)
+        staging_clear(&session->staging);
     session->staged = 0;
     session->staged_bytes = 0;
     session->is_overfull = false;
@@ -132,6 +99,9 @@ static void forget_staged(struct store_session *session) {
     buffer_clear(&session->tracked);
     read_changes_clear(&session->changes);
 }
+
+// Buffers keep the memory of the most that they ever held, which after a big one is too much to keep.
+enum { MEMORY_KEPT_MAX = 1 << 20 };
 
 static void give_back(struct buffer *buffer) {
     if (buffer->capacity > MEMORY_KEPT_MAX)
@@ -148,8 +118,6 @@ void session_give_back_memory(struct store_session *session) {
 void session_write_end(struct store_session *session) {
     always_assert(session->state != SESSION_IDLE, "what ends was begun");
     forget_staged(session);
-    session->in_transaction = false;
-    session->gathers = false;
     if (session->state == SESSION_WRITING_EXCLUSIVE) {
         role_guard_release(session->store->guard);
     } else {
@@ -163,30 +131,28 @@ void session_write_end(struct store_session *session) {
 void session_transaction_begin(struct store_session *session) {
     always_assert(session->state != SESSION_IDLE && session->staged == 0,
                   "a transaction begins with its locks held and nothing staged");
-    if (session->indexed == NULL)
-        session->indexed = rocksdb_writebatch_wi_create(0, 1);
-    session->in_transaction = true;
+    staging_begin(&session->staging, STAGING_INDEXED);
 }
 
 // --- Gathering ---
 
 void session_gather_begin(struct store_session *session) {
-    always_assert(session->state == SESSION_WRITING && !session->in_transaction && session->staged == 0,
+    always_assert(session->state == SESSION_WRITING && session->staged == 0,
                   "commands are gathered from the first one on");
-    session->gathers = true;
+    staging_begin(&session->staging, STAGING_LIST);
     session->reads_before_gathering = session->reads;
     session->staged_at_savepoint = 0;
     session->writes = 0;
 }
 
 bool session_gather_more(struct store_session *session, const struct bytes *keys, size_t count) {
-    always_assert(session->gathers, "more is gathered where something is");
+    always_assert(session_gathers(session), "more is gathered where something is");
     return key_locks_add(session->store->locks, &session->locked, keys, count);
 }
 
 bool session_gather_is_full(const struct store_session *session) {
     enum { CHANGES_MAX = 512, BYTES_MAX = 128 << 10, READS_MAX = 512, STRIPES_MAX = 128 };
-    return gathered_count(session->gathered) >= CHANGES_MAX || session->staged_bytes >= BYTES_MAX ||
+    return gathered_count(session->staging.list) >= CHANGES_MAX || session->staged_bytes >= BYTES_MAX ||
            session->reads - session->reads_before_gathering >= READS_MAX ||
            session->locked.count >= STRIPES_MAX;
 }
@@ -206,30 +172,18 @@ bool session_has_staged_since_savepoint(const struct store_session *session) {
 }
 
 void session_savepoint(struct store_session *session) {
-    always_assert(session->in_transaction || session->gathers,
-                  "savepoints are for several commands that are committed together");
-    if (session->in_transaction)
-        rocksdb_writebatch_wi_set_save_point(session->indexed);
+    staging_savepoint(&session->staging);
     session->writes += session_has_staged_since_savepoint(session);
-    session->gathered_at_savepoint = gathered_count(session->gathered);
     session->staged_at_savepoint = session->staged;
     session->name_at_savepoint = session->name;
     session->tracked_at_savepoint = session->tracked.length;
     session->last_tracked_at_savepoint = session->last_tracked;
 }
 
-static void roll_back_transaction(struct store_session *session) {
-    char *reason = NULL;
-    rocksdb_writebatch_wi_rollback_to_save_point(session->indexed, &reason);
-    always_assert(reason == NULL, "a savepoint that was set can be returned to");
-}
-
 void session_rollback_to_savepoint(struct store_session *session) {
     if (session->staged == session->staged_at_savepoint)
         return;
-    if (session->in_transaction)
-        roll_back_transaction(session);
-    gathered_drop_behind(session->gathered, session->gathered_at_savepoint);
+    staging_rollback(&session->staging);
     session->name = session->name_at_savepoint;
     session->staged = session->staged_at_savepoint;
     session->tracked.length = session->tracked_at_savepoint;

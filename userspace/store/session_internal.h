@@ -5,8 +5,8 @@
 #define KVFENCE_STORE_SESSION_INTERNAL_H
 
 #include "base/buffer.h"
-#include "store/gathered.h"
 #include "store/session.h"
+#include "store/staging.h"
 #include "store/store_internal.h"
 
 enum session_state { SESSION_IDLE, SESSION_WRITING, SESSION_WRITING_EXCLUSIVE };
@@ -26,12 +26,7 @@ struct store_session {
     enum session_state state;
     struct key_lock_set locked;
 
-    rocksdb_writebatch_t *batch;
-    rocksdb_writebatch_wi_t *indexed; // made by the first transaction
-    bool in_transaction;
-    struct gathered *gathered; // what is staged while `gathers`, until the commit
-    bool gathers;
-    size_t gathered_at_savepoint;
+    struct staging staging;
     uint64_t reads_before_gathering;
     uint64_t writes;        // gathered commands before the savepoint that have staged something
     struct batch_name name; // of what was staged last
@@ -62,6 +57,13 @@ struct store_session {
     char error[STORE_ERROR_SIZE];
     char settle_error[STORE_ERROR_SIZE];
 };
+
+static inline bool session_in_transaction(const struct store_session *session) {
+    return session->staging.form == STAGING_INDEXED;
+}
+static inline bool session_gathers(const struct store_session *session) {
+    return session->staging.form == STAGING_LIST;
+}
 
 // Collects for the read cache that the key of this family, as encoded, will be changed.
 void session_note_change(struct store_session *session, uint32_t family, struct bytes raw_key);

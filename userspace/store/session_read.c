@@ -38,7 +38,7 @@ static bool read_gathered(const struct store_session *session, enum column_famil
                           struct store_value *out, enum store_status *status) {
     struct bytes value = {0};
     enum gathered_answer answer =
-        gathered_find(session->gathered, family, buffer_bytes(&session->key), &value);
+        gathered_find(session->staging.list, family, buffer_bytes(&session->key), &value);
     if (answer == GATHERED_UNCHANGED)
         return false;
     *status = answer == GATHERED_PUT ? STORE_OK : STORE_NOT_FOUND;
@@ -59,11 +59,11 @@ static enum store_status read_entry(struct store_session *session, enum column_f
     char *reason = NULL;
     note_read(session);
     *out = (struct store_value){0};
-    if (session->gathers && read_gathered(session, family, out, &status))
+    if (session_gathers(session) && read_gathered(session, family, out, &status))
         return status;
-    if (session->in_transaction) {
+    if (session_in_transaction(session)) {
         size_t length = 0;
-        char *data = rocksdb_writebatch_wi_get_from_batch_and_db_cf(session->indexed, store->database,
+        char *data = rocksdb_writebatch_wi_get_from_batch_and_db_cf(session->staging.indexed, store->database,
                                                                     options, store->families[family],
                                                                     key.data, key.length, &length, &reason);
         out->pin = data;
@@ -103,15 +103,15 @@ static bool is_gathered(struct store_session *session, struct bytes key) {
     struct bytes value;
     buffer_clear(&session->key);
     encode_metadata_key(&session->key, &session->store->layout, key);
-    return gathered_find(session->gathered, FAMILY_METADATA, buffer_bytes(&session->key), &value) !=
+    return gathered_find(session->staging.list, FAMILY_METADATA, buffer_bytes(&session->key), &value) !=
            GATHERED_UNCHANGED;
 }
 
 // In a transaction and in a snapshot the newest entry may not be the one that is wanted, nor is it where
 // commands before this one have staged another.
 static struct read_cache *cache_for(struct store_session *session, struct bytes key) {
-    if (session->in_transaction || session->snapshot != NULL ||
-        (session->gathers && is_gathered(session, key)))
+    if (session_in_transaction(session) || session->snapshot != NULL ||
+        (session_gathers(session) && is_gathered(session, key)))
         return NULL;
     return session->store->read_cache;
 }

@@ -31,12 +31,7 @@ void stage_name(struct store_session *session, enum value_type type, enum log_co
         buffer_append(text, BYTES_LITERAL(" "));
         buffer_append(text, words[i]);
     }
-    if (session->in_transaction)
-        rocksdb_writebatch_wi_put_log_data(session->indexed, text->data, text->length);
-    else if (session->gathers)
-        gathered_log_data(session->gathered, buffer_bytes(text));
-    else
-        rocksdb_writebatch_put_log_data(session->batch, text->data, text->length);
+    staging_log_data(&session->staging, buffer_bytes(text));
 }
 
 // A deletion of a whole key means the same under every name. Lists that nobody has named are written from the
@@ -95,34 +90,16 @@ void session_note_change(struct store_session *session, uint32_t family, struct 
                       (struct bytes){raw_key.data + before, raw_key.length - before});
 }
 
-// A value in parts, put without joining them first: a part may be hundreds of megabytes.
 static void put_parts(struct store_session *session, enum column_family family, const struct bytes *parts,
                       size_t count) {
-    enum { PARTS_MAX = 8 };
-    const char *data[PARTS_MAX];
-    size_t lengths[PARTS_MAX];
+    struct bytes key = buffer_bytes(&session->key);
     size_t value_length = 0;
-    always_assert(count <= PARTS_MAX, "values are staged in a few parts");
-    for (size_t i = 0; i < count; i++) {
-        data[i] = parts[i].length == 0 ? "" : parts[i].data;
-        lengths[i] = parts[i].length;
+    for (size_t i = 0; i < count; i++)
         value_length += parts[i].length;
-    }
-    if (!has_room_for(session, session->key.length, value_length))
+    if (!has_room_for(session, key.length, value_length))
         return;
-    session_note_change(session, family, buffer_bytes(&session->key));
-    if (session->gathers) {
-        gathered_put(session->gathered, family, buffer_bytes(&session->key), parts, count);
-        return;
-    }
-    const char *key = session->key.data;
-    const size_t key_length = session->key.length;
-    rocksdb_column_family_handle_t *handle = session->store->families[family];
-    if (session->in_transaction)
-        rocksdb_writebatch_wi_putv_cf(session->indexed, handle, 1, &key, &key_length, (int)count, data,
-                                      lengths);
-    else
-        rocksdb_writebatch_putv_cf(session->batch, handle, 1, &key, &key_length, (int)count, data, lengths);
+    session_note_change(session, family, key);
+    staging_put(&session->staging, family, key, parts, count);
 }
 
 void stage_string(struct store_session *session, struct bytes key, wall_ms_t expire_ms,
@@ -163,16 +140,10 @@ void stage_expiry(struct store_session *session, struct bytes key, const struct 
 }
 
 static void delete_encoded(struct store_session *session, enum column_family family, struct bytes raw) {
-    rocksdb_column_family_handle_t *handle = session->store->families[family];
     if (!has_room_for(session, raw.length, 0))
         return;
     session_note_change(session, family, raw);
-    if (session->in_transaction)
-        rocksdb_writebatch_wi_delete_cf(session->indexed, handle, raw.data, raw.length);
-    else if (session->gathers)
-        gathered_delete(session->gathered, family, raw);
-    else
-        rocksdb_writebatch_delete_cf(session->batch, handle, raw.data, raw.length);
+    staging_delete(&session->staging, family, raw);
 }
 
 void stage_delete(struct store_session *session, struct bytes key) {
@@ -259,15 +230,14 @@ static void stage_delete_range(struct store_session *session, struct bytes begin
     name_type(session, VALUE_NONE);
     session->staged++;
     read_changes_note_all(&session->changes);
-    rocksdb_writebatch_delete_range_cf(session->batch, session->store->families[FAMILY_METADATA], begin.data,
-                                       begin.length, end.data, end.length);
+    staging_delete_range(&session->staging, FAMILY_METADATA, begin, end);
 }
 
 enum store_status stage_delete_all(struct store_session *session) {
     always_assert(session->state == SESSION_WRITING_EXCLUSIVE,
                   "everything is deleted with the role guard taken");
     session->tracked_all = true;
-    if (session->in_transaction)
+    if (session_in_transaction(session))
         return stage_delete_each(session);
     stage_delete_range(session, buffer_bytes(&session->store->namespace_prefix),
                        buffer_bytes(&session->store->namespace_end));
@@ -282,7 +252,7 @@ static void append_slot_prefix(const struct store *store, unsigned slot, struct 
 }
 
 void stage_delete_slots(struct store_session *session, uint16_t first, uint16_t last) {
-    always_assert(session->state == SESSION_WRITING_EXCLUSIVE && !session->in_transaction &&
+    always_assert(session->state == SESSION_WRITING_EXCLUSIVE && !session_in_transaction(session) &&
                       session->store->layout.with_slot,
                   "slots are emptied with the role guard taken");
     struct buffer begin = {0};

@@ -302,7 +302,8 @@ static enum zset_ranks_answer ask(const struct collection *set, const struct que
     }
     buffer_release(&name);
     // All commands of EXEC read in one snapshot.
-    return set->session->in_transaction && answered == ZSET_RANKS_NEWER ? ZSET_RANKS_UNKNOWN : answered;
+    return session_in_transaction(set->session) && answered == ZSET_RANKS_NEWER ? ZSET_RANKS_UNKNOWN
+                                                                                : answered;
 }
 
 enum zset_ranks_answer zset_ranks_of_rank(const struct collection *set, uint64_t rank,
