@@ -229,21 +229,14 @@ static bool push_all(struct command_context *context, const struct sort *sort, c
 static void store_output(struct command_context *context, const struct sort *sort,
                          const struct sort_items *items, struct sort_window window) {
     struct list list;
-    struct bytes destination = context->arguments[sort->destination];
-    enum store_status status = STORE_NOT_FOUND;
     list_open_anew(context, sort->destination, &list);
     if (!push_all(context, sort, items, window, &list))
         return;
     if (list_length(&list) != 0)
         list_save(&list);
-    else
-        status = store_exists(context->session, destination, context->now);
-    if (status == STORE_OK)
-        stage_delete(context->session, destination);
-    if (status == STORE_OK || status == STORE_NOT_FOUND)
-        reply_integer(context->reply, (int64_t)list_length(&list));
-    else
-        reply_store_error(context, status);
+    else if (!collection_stage_none(context, context->arguments[sort->destination]))
+        return;
+    reply_integer(context->reply, (int64_t)list_length(&list));
 }
 
 // --- All ---
