@@ -88,6 +88,44 @@ static void a_key_whose_time_is_over_is_not_found(void **state) {
     entry_view_close(view);
 }
 
+static void count_told(void *context, struct bytes key) {
+    int *told = context;
+    assert_true(bytes_equal(key, BYTES_LITERAL("dead")));
+    ++*told;
+}
+
+static void a_key_that_is_met_dead_is_counted_and_told_as_by_other_reads(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *session = session_of(state);
+    int told = 0;
+    store_on_expired(fixture->store, count_told, &told);
+    set(session, "dead", "x", 999);
+    set(session, "alive", "y", 1001);
+    struct entry_view *view = entry_view_open(session);
+    expect(view, "dead", NULL);
+    expect(view, "alive", "y");
+    expect(view, "never", NULL);
+    assert_int_equal(told, 1);
+    assert_int_equal(store_counters_now(fixture->store).expired_reads, 1);
+    entry_view_close(view);
+    store_on_expired(fixture->store, NULL, NULL);
+}
+
+// Of what a view shows later the reply must not tell before it is in the log.
+static void opening_is_a_read_so_that_settling_flushes_what_will_be_shown(void **state) {
+    struct store_fixture *fixture = *state;
+    struct store_session *reader = session_of(state);
+    uint64_t reads = session_reads(reader);
+    set(fixture->sessions[1], "key", "value", 0);
+    struct entry_view *view = entry_view_open(reader);
+    assert_true(session_round_read(reader));
+    assert_true(session_reads(reader) > reads);
+    assert_int_equal(store_settle(reader), SETTLED);
+    assert_int_equal(store_counters_now(fixture->store).wal_flushes, 1);
+    expect(view, "key", "value");
+    entry_view_close(view);
+}
+
 static void sub_keys_are_found_by_their_version(void **state) {
     struct store_session *session = session_of(state);
     struct collection hash;
@@ -122,6 +160,8 @@ int main(void) {
         WITH_STORE(what_changes_later_is_not_seen),
         WITH_STORE(the_moment_is_that_of_the_sessions_snapshot),
         WITH_STORE(a_key_whose_time_is_over_is_not_found),
+        WITH_STORE(a_key_that_is_met_dead_is_counted_and_told_as_by_other_reads),
+        WITH_STORE(opening_is_a_read_so_that_settling_flushes_what_will_be_shown),
         WITH_STORE(sub_keys_are_found_by_their_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ struct entry_view *entry_view_open(struct store_session *session) {
     struct store *store = session->store;
     struct entry_view *view = memory_allocate_zeroed(1, sizeof(*view));
     view->session = session;
+    session->round_read = true;
+    session->reads++;
     view->options = rocksdb_readoptions_create();
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(view->options, session->snapshot);
@@ -73,8 +75,10 @@ static enum store_status read_living(struct entry_view *view, struct bytes key, 
         return status;
     if (!decode_metadata(out->raw, &out->metadata))
         return session_not_understood(view->session);
-    if (metadata_is_dead(&out->metadata, now))
+    if (metadata_is_dead(&out->metadata, now)) {
+        session_note_dead(view->session, key);
         return STORE_NOT_FOUND;
+    }
     out->payload = (struct bytes){out->raw.data + out->metadata.header_length,
                                   out->raw.length - out->metadata.header_length};
     return STORE_OK;

@@ -11,7 +11,8 @@
 
 struct entry_view;
 
-// The moment is that of the session's snapshot, if it has one. Not in a transaction.
+// The moment is that of the session's snapshot, if it has one. Not in a transaction. Opening is a read: once
+// the round it falls into is settled, all that the view will ever show is.
 struct entry_view *entry_view_open(struct store_session *session);
 void entry_view_close(struct entry_view *view);
 

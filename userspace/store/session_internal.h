@@ -84,4 +84,7 @@ enum store_status session_read_failed(struct store_session *session, char *reaso
 // A stored entry that no version known here has written.
 enum store_status session_not_understood(struct store_session *session);
 
+// A read has found this key dead: it is counted, and told to who deletes such keys.
+void session_note_dead(struct store_session *session, struct bytes key);
+
 #endif

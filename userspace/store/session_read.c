@@ -87,7 +87,7 @@ enum store_status session_not_understood(struct store_session *session) {
     return STORE_FAILED;
 }
 
-static void note_dead(struct store_session *session, struct bytes key) {
+void session_note_dead(struct store_session *session, struct bytes key) {
     const struct store *store = session->store;
     counter_add(&session->counters->expired_reads, 1);
     if (store->on_expired != NULL)
@@ -161,7 +161,7 @@ static enum store_status read_living(struct store_session *session, struct bytes
     }
     if (metadata_is_dead(&out->metadata, now)) {
         store_value_release(out);
-        note_dead(session, key);
+        session_note_dead(session, key);
         return STORE_NOT_FOUND;
     }
     keep_cached(session, key, &ticket, out);
