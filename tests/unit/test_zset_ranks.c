@@ -15,13 +15,16 @@
 #include "store/apply.h"
 #include "store/log_tail.h"
 #include "store/session_internal.h"
+#include "store/zset_ranks_internal.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct zset_ranks_figures figures(const struct numbers *numbers) {
     return zset_ranks_figures_now(numbers->fixture.store->zset_ranks);
@@ -235,6 +238,66 @@ static void a_replica_follows_what_its_master_has_written(void **state) {
     assert_int_equal(zset_ranks_figures_now(replica.store->zset_ranks).built, 1);
     log_tail_close(tail);
     store_fixture_close(&replica);
+}
+
+static void put_what_is_there(struct numbers *numbers, struct numbers_write *write) {
+    numbers_put(numbers, write, 20);
+}
+
+static void take_what_is_not_there(struct numbers *numbers, struct numbers_write *write) {
+    numbers_take(numbers, write, 21);
+}
+
+// Both at once leave the total right, and ranks between them wrong.
+static void do_both(struct numbers *numbers, struct numbers_write *write) {
+    put_what_is_there(numbers, write);
+    take_what_is_not_there(numbers, write);
+}
+
+// Each change keeps to the rule after those before it.
+static void put_what_is_not_there_and_take_what_is(struct numbers *numbers, struct numbers_write *write) {
+    numbers_put(numbers, write, 21);
+    numbers_take(numbers, write, 21);
+    numbers_take(numbers, write, 20);
+    numbers_put(numbers, write, 20);
+}
+
+typedef void change_function(struct numbers *numbers, struct numbers_write *write);
+
+// How a child ends that makes these changes where 20 is there and 21 is not.
+static int status_after(struct numbers *numbers, change_function *change) {
+    store_fixture_shut(&numbers->fixture);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct numbers_write write;
+        store_fixture_reopen(&numbers->fixture, NULL);
+        numbers->fixture.store->zset_ranks->verifies = true;
+        numbers_fill(numbers, 2);
+        make_index(numbers);
+        numbers->is_careless = true;
+        numbers_write_begin(numbers, &write, NUMBERS_ALONE);
+        change(numbers, &write);
+        numbers_write_end(&write);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    store_fixture_reopen(&numbers->fixture, NULL);
+    return status;
+}
+
+static void a_command_that_breaks_the_rule_for_own_writes_is_stopped(void **state) {
+#ifdef __SANITIZE_THREAD__
+    skip(); // ThreadSanitizer cannot follow a child that starts threads when its parent had some
+#endif
+    change_function *const breaches[] = {put_what_is_there, take_what_is_not_there, do_both};
+    for (size_t i = 0; i < sizeof(breaches) / sizeof(breaches[0]); i++) {
+        int status = status_after(*state, breaches[i]);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    }
+    assert_int_equal(status_after(*state, put_what_is_not_there_and_take_what_is), 0);
 }
 
 // --- Where it could be wrong ---
@@ -536,6 +599,7 @@ int main(void) {
         TEST(a_change_of_most_of_a_set_is_not_followed),
         TEST(a_write_that_is_refused_changes_no_rank),
         TEST(a_replica_follows_what_its_master_has_written),
+        TEST(a_command_that_breaks_the_rule_for_own_writes_is_stopped),
         TEST(a_snapshot_from_before_some_writes_gets_its_own_ranks),
         TEST(a_snapshot_from_before_too_many_writes_gets_no_answer),
         TEST(who_has_staged_something_or_neither_lock_nor_snapshot_walks),

@@ -10,7 +10,7 @@
 
 #include "zset_ranks_fixture.h"
 
-#include "store/store_internal.h"
+#include "store/zset_ranks_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@ int numbers_open(void **state) {
     store_fixture_open(&numbers.fixture, NULL);
     zset_ranks_close(numbers.fixture.store->zset_ranks);
     numbers.fixture.store->zset_ranks = zset_ranks_open(MEMORY_MOST);
+    numbers.fixture.store->zset_ranks->verifies = true;
     *state = &numbers;
     return 0;
 }

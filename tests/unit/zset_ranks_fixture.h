@@ -16,11 +16,11 @@ struct numbers {
     struct store_fixture fixture;
     struct bytes key;
     bool is_there[NUMBERS];
-    bool is_careless; // puts what is there, and deletes what is not, as no command of this server does
+    bool is_careless; // puts what is there, and deletes what is not, as no command of this server may
     unsigned short random[3];
 };
 
-// As cmocka's set-up and tear-down. Indexes may take 256 KiB.
+// As cmocka's set-up and tear-down. Indexes may take 256 KiB, and own writes are verified.
 int numbers_open(void **state);
 int numbers_close(void **state);
 

@@ -26,8 +26,11 @@ bool zset_argument_score(struct command_context *context, size_t index, double *
 bool zset_look_up(struct command_context *context, const struct collection *set, struct bytes member,
                   bool *found, double *score);
 
-// Stages a member that is not there, and one that is; metadata.size is changed by the former and by
-// zset_remove(). -0 is stored as 0, as the two are equal and would not be in the order of their bytes.
+// Stages a member that is not there, and one that is, with the score that it has; metadata.size is changed by
+// the former and by zset_remove(). Whoever is not sure calls zset_look_up() first, with the key's lock held:
+// a member that is added twice, or moved or removed from where it is not, gives wrong ranks to all who ask
+// later (store/zset_ranks.h). -0 is stored as 0, as the two are equal and would not be in the order of their
+// bytes.
 void zset_add(struct collection *set, struct bytes member, double score);
 void zset_move(struct collection *set, struct bytes member, double from, double to);
 // `score` is the one it has.

@@ -44,7 +44,9 @@ enum store_status collection_get(const struct collection *collection, struct byt
                                  struct store_value *out);
 enum store_status collection_has(const struct collection *collection, struct bytes sub_key);
 
-// Stage one sub-key; metadata.size is the caller's to keep. FAMILY_ZSET_SCORE is a sorted set's second index.
+// Stage one sub-key; metadata.size is the caller's to keep. FAMILY_ZSET_SCORE is a sorted set's second index:
+// put there only what is not there, and delete only what is, as ranks are counted by that
+// (store/zset_ranks.h). What is there is what the database and the changes staged before make of it.
 void collection_put(struct collection *collection, enum column_family family, struct bytes sub_key,
                     struct bytes value);
 void collection_delete(struct collection *collection, enum column_family family, struct bytes sub_key);

@@ -38,7 +38,8 @@ void gathered_clear(struct gathered *gathered);
 
 // Puts the changes into the batch in their order. A put of metadata that a later change overtakes is left
 // out, if both have the same name: under another one it may mean something to who reads the log. So may a
-// deletion always, and other entries are all put, so that who counts them by the batch counts right.
+// deletion always, and other entries are all put: the first change of each tells store/zset_ranks whether it
+// was there.
 void gathered_write(const struct gathered *gathered, rocksdb_column_family_handle_t *const *families,
                     rocksdb_writebatch_t *batch);
 

@@ -13,12 +13,19 @@
 #include <stdlib.h>
 #include <time.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { IS_SANITIZED = true };
+#else
+enum { IS_SANITIZED = false };
+#endif
+
 struct zset_ranks *zset_ranks_open(size_t bytes) {
     if (bytes == 0)
         return NULL;
     struct zset_ranks *ranks = memory_allocate_zeroed(1, sizeof(*ranks));
     ranks->hash = key_hash_new();
     ranks->memory_most = bytes;
+    ranks->verifies = IS_SANITIZED;
     always_assert(pthread_mutex_init(&ranks->lock, NULL) == 0, "a lock can be made");
     return ranks;
 }

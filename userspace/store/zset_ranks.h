@@ -19,7 +19,8 @@
 //    out for each changed sub-key whether it was there; end adds what has come, takes off what has gone, and
 //    gives the locks back. Commands of this server look a member up before they change it, with the key's
 //    lock held: they put a sub-key only where it is not, and delete one only where it is, and a batch has all
-//    changes in their order; so the first one of a sub-key tells whether it was there. Of batches that come
+//    changes in their order; so the first one of a sub-key tells whether it was there. Builds with
+//    sanitizers ask the database, too, and stop when a command has not kept to that. Of batches that come
 //    from a master nothing is supposed: the database is asked. As writes take turns, so do an index's
 //    changes.
 // 3. Whoever asks holds the lock of the index, so no write to the set is under way: the index holds all that

@@ -135,7 +135,8 @@ static struct rank_index *index_of(struct zset_ranks *ranks, struct bytes set) {
     return index;
 }
 
-// Each change takes a look into the database, which costs as much as some steps of a walk.
+// To follow a change costs as much as some steps of a walk, and more with a look into the database; and all
+// who write wait for it, as they do not while an index is made anew.
 static bool is_worth_following(const struct rank_index *index) {
     enum { FEW = 256, STEPS_OF_ONE = 16 };
     return index->changes < FEW || index->list == NULL ||
@@ -198,27 +199,34 @@ static void keep_last_changes(struct zset_ranks *ranks) {
 }
 
 // What cannot be read is not known, and its index neither.
-static void look_up(const struct store *store, const rocksdb_readoptions_t *options,
-                    struct rank_change *change) {
+static bool look_up(const struct store *store, const rocksdb_readoptions_t *options,
+                    const struct rank_change *change) {
     char *reason = NULL;
     const struct buffer *set = &change->index->set;
     const char *key = change->sub_key.data - set->length; // in the batch they lie behind each other
     rocksdb_pinnableslice_t *found =
         rocksdb_get_pinned_cf(store->database, options, store->families[FAMILY_ZSET_SCORE], key,
                               set->length + change->sub_key.length, &reason);
-    change->was_there = found != NULL;
+    bool is_there = found != NULL;
     rocksdb_pinnableslice_destroy(found);
     if (reason != NULL)
         rank_index_drop(store->zset_ranks, change->index);
     free(reason);
+    return is_there;
 }
 
-static void look_all_up(const struct store *store) {
+static void look_all_up(const struct store *store, enum zset_ranks_writer writer) {
     struct zset_ranks *ranks = store->zset_ranks;
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
     for (size_t i = 0; i < ranks->change_count; i++) {
-        if (!atomic_load(&ranks->changes[i].index->is_dropped))
-            look_up(store, options, &ranks->changes[i]);
+        struct rank_change *change = &ranks->changes[i];
+        if (atomic_load(&change->index->is_dropped))
+            continue;
+        bool was_there = look_up(store, options, change);
+        always_assert(writer != ZSET_RANKS_OWN || was_there == change->was_there ||
+                          atomic_load(&change->index->is_dropped),
+                      "a command adds to the order of a sorted set what is not there, and takes what is");
+        change->was_there = was_there;
     }
     rocksdb_readoptions_destroy(options);
 }
@@ -240,8 +248,8 @@ void zset_ranks_change_begin(struct store *store, struct bytes batch, enum zset_
     if (ranks->change_count == 0)
         return;
     keep_last_changes(ranks);
-    if (writer == ZSET_RANKS_ANYBODY)
-        look_all_up(store);
+    if (writer == ZSET_RANKS_ANYBODY || ranks->verifies)
+        look_all_up(store, writer);
 }
 
 // --- After the write ---

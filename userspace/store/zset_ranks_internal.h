@@ -17,7 +17,7 @@ enum { RANK_INDEX_HEADS = 4096, RANK_WALKS = 256 };
 struct rank_index {
     struct buffer set; // what its sub-keys begin with, version included
 
-    pthread_mutex_t lock;   // of what follows. Who holds it never reads from the disk, but for who writes
+    pthread_mutex_t lock;   // of what follows. Who asks reads nothing from the disk with it; who writes may
     struct rank_list *list; // NULL: it is being made
     struct buffer waiting;  // changes for it meanwhile: counted sub-keys behind their marks
     struct rank_past past;  // the last changes that are in the list
@@ -56,6 +56,7 @@ struct rank_walks {
 struct zset_ranks {
     struct key_hash hash;
     size_t memory_most;
+    bool verifies;            // that own writes keep to the rule
     _Atomic uint64_t indexes; // who writes and finds none has nothing to do
     _Atomic uint64_t memory, answers, built;
 
