@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -59,7 +60,8 @@ static int start_servers(void **state) {
     assert_true(theirs.pid >= 0);
     if (theirs.pid == 0) {
         (void)execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-                     "--dir", ours.directory, "--logfile", "/dev/null", (char *)NULL);
+                     "--dir", ours.directory, "--logfile", "/dev/null", "--enable-protected-configs", "yes",
+                     (char *)NULL);
         _exit(127);
     }
     wait_until(theirs_answers, NULL, 20, "redis-server accepts connections");
@@ -149,6 +151,17 @@ static redisReply *next_reply(redisContext *client) {
 
 // --- Comparing ---
 
+// redis-server 7.0 looks at errno after it has made a number of an element, but does not clear it before: if
+// an earlier number was out of range, SORT may fail though all elements are numbers. Something that fails
+// otherwise has to come between, and outside of transactions.
+static bool is_sort(const struct random_command *command) {
+    return strncmp(command->arguments[0], "SORT", 4) == 0;
+}
+
+static void append_what_sets_errno(void) {
+    assert_int_equal(redisAppendCommand(theirs.client, "CONFIG SET dir /not/there"), REDIS_OK);
+}
+
 // What a transaction's commands look like must be known when its EXEC is compared.
 struct history {
     struct random_command commands[BATCH];
@@ -156,10 +169,18 @@ struct history {
     uint64_t seed;
 };
 
+static void expect_errno_was_set(void) {
+    redisReply *reply = next_reply(theirs.client);
+    assert_non_null(strstr(reply->str, strerror(ENOENT)));
+    freeReplyObject(reply);
+}
+
 static void expect_same(const struct history *history, size_t index) {
     struct buffer our_text = {0};
     struct buffer their_text = {0};
     redisReply *our_reply = next_reply(our_client);
+    if (is_sort(&history->commands[index]))
+        expect_errno_was_set();
     redisReply *their_reply = next_reply(theirs.client);
     append_reply(&our_text, our_reply, &history->commands[index]);
     append_reply(&their_text, their_reply, &history->commands[index]);
@@ -177,6 +198,8 @@ static void expect_same(const struct history *history, size_t index) {
 }
 
 static void send_to_both(struct random_command *command) {
+    if (is_sort(command))
+        append_what_sets_errno();
     assert_int_equal(redisAppendCommandArgv(our_client, command->count, command->arguments, command->lengths),
                      REDIS_OK);
     assert_int_equal(
@@ -205,7 +228,9 @@ static void make_batch(struct history *history, uint64_t *seed) {
             make_plain(command, "MULTI", false);
             open_until = history->count + 2 + (size_t)(random_step(seed) % 8);
         } else {
-            random_command_make(seed, command);
+            do
+                random_command_make(seed, command);
+            while (open_until != 0 && is_sort(command));
         }
     }
 }

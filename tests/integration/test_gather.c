@@ -10,83 +10,13 @@
 #include <cmocka.h>
 
 #include "commands/table.h"
-#include "harness.h"
-#include "inner_server.h"
+#include "gather_rig.h"
 #include "raw_client.h"
 #include "server/gather.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-// Answers for the check function, and counts the questions; asked by the server's workers.
-struct gates {
-    _Atomic(const char *) at_commit;
-    atomic_int commits;
-};
-
-struct gathering {
-    struct inner_server inner;
-    struct gates gates;
-    redisContext *client;
-};
-
-static const char *ask(void *context, enum store_gate gate, uint64_t writes) {
-    (void)writes;
-    struct gates *gates = context;
-    if (gate != STORE_GATE_COMMIT)
-        return NULL;
-    atomic_fetch_add(&gates->commits, 1);
-    return atomic_load(&gates->at_commit);
-}
-
-static int start(void **state) {
-    struct gathering *gathering = calloc(1, sizeof(*gathering));
-    assert_non_null(gathering);
-    inner_server_open(&gathering->inner, 3, ask, &gathering->gates);
-    gathering->client = server_connect(&gathering->inner.address);
-    *state = gathering;
-    return 0;
-}
-
-static int stop(void **state) {
-    struct gathering *gathering = *state;
-    redisFree(gathering->client);
-    inner_server_discard(&gathering->inner);
-    free(gathering);
-    return 0;
-}
-
-#define REFUSAL "READONLY master lease expired"
-
-// Sends all of them at once.
-static void send_together(redisContext *client, const char *const *commands, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(redisAppendCommand(client, commands[i]), REDIS_OK);
-    int done = 0;
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(client, &done), REDIS_OK);
-}
-#define SEND_TOGETHER(client, commands)                                                                      \
-    send_together((client), (commands), sizeof(commands) / sizeof((commands)[0]))
-
-static void expect_next_integer(redisContext *client, long long wanted) {
-    redisReply *reply = NULL;
-    assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
-    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
-    assert_int_equal(reply->integer, wanted);
-    freeReplyObject(reply);
-}
-
-static void expect_next_type(redisContext *client, int wanted) {
-    redisReply *reply = NULL;
-    assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
-    assert_int_equal(reply->type, wanted);
-    freeReplyObject(reply);
-}
 
 // What is gathered is written after a millisecond at the latest, and a busy machine may let more pass between
 // two commands: so what is sent at once is tried until it has been one commit. Each time with an empty
@@ -250,20 +180,26 @@ static void append_call(redisContext *client, const struct command *called, cons
     assert_int_equal(redisAppendCommand(client, formats[arguments - 2], called->name, key), REDIS_OK);
 }
 
-// On each kind of key, between two others, it gets one reply.
-static void call_everywhere(redisContext *client, const struct command *called) {
+// On each kind of key, between two others, it gets one reply. Returns how often it was written together with
+// the one before it.
+static int call_everywhere(struct gathering *gathering, const struct command *called) {
     static const char *const keys[] = {"missing", "string", "number", "hash", "list", "set", "zset", "dead"};
-    redisReply *reply = NULL;
+    redisContext *client = gathering->client;
+    int together = 0;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        redisReply *reply = NULL;
         fill_with_each_kind(client);
+        int before = atomic_load(&gathering->gates.commits);
         assert_int_equal(redisAppendCommand(client, "INCR before"), REDIS_OK);
         append_call(client, called, keys[i]);
         assert_int_equal(redisAppendCommand(client, "ECHO behind"), REDIS_OK);
         expect_next_type(client, REDIS_REPLY_INTEGER);
         assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
+        together += reply->type != REDIS_REPLY_ERROR && atomic_load(&gathering->gates.commits) == before + 1;
         freeReplyObject(reply);
         expect_next_text(client, "behind");
     }
+    return together;
 }
 
 static void every_command_that_is_gathered_can_be(void **state) {
@@ -274,7 +210,8 @@ static void every_command_that_is_gathered_can_be(void **state) {
     for (size_t i = 0; i < count; i++) {
         if ((commands[i].flags & COMMAND_GATHERED) == 0)
             continue;
-        call_everywhere(gathering->client, &commands[i]);
+        if (call_everywhere(gathering, &commands[i]) == 0)
+            fail_msg("%s was never written together with another command", commands[i].name);
         gathered++;
     }
     free(commands);
@@ -420,171 +357,7 @@ static void who_watches_a_key_is_told(void **state) {
     redisFree(watcher);
 }
 
-// --- Several at once ---
-
-enum { THREADS = 6, ROUNDS = 300, PIPELINE = 40, COUNTERS = 5 };
-
-// Threads do not use cmocka, which can only end the main thread's test: they count errors.
-struct load {
-    struct gathering *gathering;
-    atomic_size_t errors;
-    atomic_uint next_seed;
-    atomic_llong added[COUNTERS];
-};
-
-// Several pipelined commands name the same few keys in any order, some of them several keys at once.
-static void append_at_random(struct load *load, redisContext *client, unsigned *seed) {
-    unsigned counter = (unsigned)rand_r(seed) % COUNTERS;
-    unsigned other = (unsigned)rand_r(seed) % COUNTERS;
-    switch (rand_r(seed) % 4) {
-    case 0:
-        (void)redisAppendCommand(client, "DEL gone-%u gone-%u gone-%u", counter, other, counter);
-        break;
-    case 1:
-        (void)redisAppendCommand(client, "MSET noise-%u x noise-%u y", other, counter);
-        break;
-    default:
-        (void)redisAppendCommand(client, "INCR counter-%u", counter);
-        atomic_fetch_add(&load->added[counter], 1);
-    }
-}
-
-static void *count_in_pipelines(void *argument) {
-    struct load *load = argument;
-    unsigned seed = atomic_fetch_add(&load->next_seed, 1);
-    redisContext *client = server_connect(&load->gathering->inner.address);
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int i = 0; i < PIPELINE; i++)
-            append_at_random(load, client, &seed);
-        for (int i = 0; i < PIPELINE; i++) {
-            redisReply *reply = NULL;
-            bool is_right =
-                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
-            atomic_fetch_add(&load->errors, !is_right);
-            freeReplyObject(reply);
-        }
-    }
-    redisFree(client);
-    return NULL;
-}
-
-static void nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet(void **state) {
-    struct load load = {.gathering = *state};
-    pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, count_in_pipelines, &load), 0);
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(atomic_load(&load.errors), 0);
-    for (unsigned i = 0; i < COUNTERS; i++)
-        expect_integer(load.gathering->client, atomic_load(&load.added[i]), "INCRBY counter-%u 0", i);
-}
-
-// Whether events are wanted changes in the middle of pipelines.
-static void *subscribe_again_and_again(void *argument) {
-    struct load *load = argument;
-    redisContext *client = server_connect(&load->gathering->inner.address);
-    for (int round = 0; round < 3000; round++) {
-        redisReply *reply = redisCommand(client, round % 2 == 0 ? "SUBSCRIBE x" : "UNSUBSCRIBE x");
-        atomic_fetch_add(&load->errors, reply == NULL || reply->type == REDIS_REPLY_ERROR);
-        freeReplyObject(reply);
-    }
-    redisFree(client);
-    return NULL;
-}
-
-static void subscribers_may_come_and_go_meanwhile(void **state) {
-    struct load load = {.gathering = *state};
-    pthread_t threads[2];
-    expect_text(load.gathering->client, "OK", "CONFIG SET notify-keyspace-events KEA");
-    assert_int_equal(pthread_create(&threads[0], NULL, subscribe_again_and_again, &load), 0);
-    assert_int_equal(pthread_create(&threads[1], NULL, count_in_pipelines, &load), 0);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(atomic_load(&load.errors), 0);
-    expect_integer(load.gathering->client, atomic_load(&load.added[0]), "INCRBY counter-0 0");
-}
-
-// Each writes the same number to all keys of a pipeline's command, and no reader may find two.
-enum { PAIR_ROUNDS = 2000 };
-
-static void *write_pairs(void *argument) {
-    struct load *load = argument;
-    unsigned own = atomic_fetch_add(&load->next_seed, 1);
-    redisContext *client = server_connect(&load->gathering->inner.address);
-    for (int round = 0; round < PAIR_ROUNDS; round++) {
-        (void)redisAppendCommand(client, "INCR own-%u", own);
-        (void)redisAppendCommand(client, own % 2 == 0 ? "MSET a %u-%d b %u-%d" : "MSET b %u-%d a %u-%d", own,
-                                 round, own, round);
-        for (int i = 0; i < 2; i++) {
-            redisReply *reply = NULL;
-            bool is_right =
-                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
-            atomic_fetch_add(&load->errors, !is_right);
-            freeReplyObject(reply);
-        }
-    }
-    redisFree(client);
-    return NULL;
-}
-
-static void nobody_sees_half_of_a_command(void **state) {
-    enum { WRITERS = 3 };
-    struct load load = {.gathering = *state};
-    pthread_t threads[WRITERS];
-    expect_text(load.gathering->client, "OK", "MSET a 0 b 0");
-    for (int i = 0; i < WRITERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, write_pairs, &load), 0);
-    for (int i = 0; i < PAIR_ROUNDS; i++) {
-        redisReply *reply = command(load.gathering->client, "MGET a b");
-        assert_string_equal(reply->element[0]->str, reply->element[1]->str);
-        freeReplyObject(reply);
-    }
-    for (int i = 0; i < WRITERS; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(atomic_load(&load.errors), 0);
-}
-
-// While commits are refused now and then, a client must be able to rely on each single reply.
-static void *refuse_now_and_then(void *argument) {
-    struct load *load = argument;
-    while (atomic_load(&load->next_seed) == 0) {
-        atomic_store(&load->gathering->gates.at_commit, REFUSAL);
-        for (int i = 0; i < 200; i++)
-            sched_yield();
-        atomic_store(&load->gathering->gates.at_commit, NULL);
-        for (int i = 0; i < 200; i++)
-            sched_yield();
-    }
-    return NULL;
-}
-
-static void a_reply_tells_what_has_come_of_its_command(void **state) {
-    struct load load = {.gathering = *state};
-    redisContext *client = load.gathering->client;
-    long long done = 0;
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, refuse_now_and_then, &load), 0);
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int i = 0; i < PIPELINE; i++)
-            assert_int_equal(redisAppendCommand(client, i % 8 == 7 ? "ECHO x" : "INCR counter"), REDIS_OK);
-        for (int i = 0; i < PIPELINE; i++) {
-            redisReply *reply = NULL;
-            assert_int_equal(redisGetReply(client, (void **)&reply), REDIS_OK);
-            if (reply->type == REDIS_REPLY_INTEGER)
-                assert_int_equal(reply->integer, ++done);
-            else
-                assert_string_equal(reply->str, i % 8 == 7 ? "x" : REFUSAL);
-            freeReplyObject(reply);
-        }
-    }
-    atomic_store(&load.next_seed, 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    atomic_store(&load.gathering->gates.at_commit, NULL);
-    expect_integer(client, done, "INCRBY counter 0");
-}
-
-#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, gather_rig_open, gather_rig_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -603,10 +376,6 @@ int main(void) {
         WITH_SERVER(events_are_told_of_each_command),
         WITH_SERVER(who_waits_for_a_key_gets_what_was_pushed_first),
         WITH_SERVER(who_watches_a_key_is_told),
-        WITH_SERVER(nothing_is_lost_and_nobody_waits_for_ever_where_pipelines_meet),
-        WITH_SERVER(subscribers_may_come_and_go_meanwhile),
-        WITH_SERVER(nobody_sees_half_of_a_command),
-        WITH_SERVER(a_reply_tells_what_has_come_of_its_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

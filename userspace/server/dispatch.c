@@ -20,9 +20,7 @@
 #include "server/watch_table.h"
 #include "server/worker.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-#include <string.h>
 
 bool dispatch_in_multi(const struct client *client) {
     return client->transaction != NULL && client->transaction->open;

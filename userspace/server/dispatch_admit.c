@@ -9,7 +9,6 @@
 #include "server/worker.h"
 
 #include <ctype.h>
-#include <string.h>
 
 enum { UNKNOWN_NAME_MAX = 128, UNKNOWN_ARGUMENTS_MAX = 128, UPPER_NAME_SIZE = 64 };
 

@@ -30,6 +30,7 @@ bool dispatch_refuse_queue(struct command_context *context);
 // Replies with the error. Whoever waited for a key when the node became a replica is told so.
 void dispatch_reply_elsewhere(struct client *client, const char *error);
 
+// Between MULTI and its end.
 bool dispatch_in_multi(const struct client *client);
 
 // Makes sure that what the arguments name is a command (else `command` is NULL) and can be run by this client
@@ -39,6 +40,7 @@ const struct command *dispatch_admit(struct client *client, const struct command
 // False if the client is in MULTI and the command was queued, or refused.
 bool dispatch_passes_multi(struct client *client, const struct command *command,
                            const struct bytes *arguments, size_t count);
+// Counts the error that was replied last.
 void dispatch_count_error(struct client *client);
 
 // Enters the store for writing with these keys locked, or all alone. False if CLIENT PAUSE holds the command:
@@ -58,7 +60,7 @@ void dispatch_count_failed(struct client *client, const struct command *command)
 
 // Statistics, slow log and latency of one command that has run.
 void dispatch_account(struct command_context *context, uint64_t started_us, bool failed);
-// What of that is for slow commands alone.
+// Of that only the slow log and the latency events.
 void dispatch_note_slow(struct command_context *context, uint64_t microseconds);
 // Shows the command to those who MONITOR.
 void dispatch_feed_monitors(struct command_context *context);

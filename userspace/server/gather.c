@@ -66,7 +66,7 @@ static bool run_one(struct command_context *context, struct gather *gather) {
         context->reply->errors = errors;
         return false;
     }
-    dispatch_feed_monitors(context);
+    dispatch_feed_monitors(context); // only now, as one that fails is run again and shown then
     gather->commands[gather->count++] = context->command;
     return true;
 }
@@ -108,9 +108,10 @@ bool gather_run(struct command_context *context, const struct key_list *keys) {
     struct gather *gather = worker_gather(context->worker);
     if (gather_is_open(context->worker) && !session_gather_more(context->session, keys->keys, keys->count))
         gather_end(context->worker);
-    if (!gather_is_open(context->worker) && !begin(context, gather, keys))
+    if (gather_is_open(context->worker))
+        dispatch_track_keys(context);
+    else if (!begin(context, gather, keys))
         return true;
-    dispatch_track_keys(context);
     if (!run_one(context, gather)) {
         gather_end(context->worker);
         return false;
@@ -146,7 +147,7 @@ void gather_end(struct worker *worker) {
     if (client == NULL)
         return;
     uint64_t started_us = clock_duration_us();
-    commit(worker);
+    commit(worker); // leaves the list of commands
     if (gather->count != 0)
         note_slow_commit(worker, gather, client, clock_duration_us() - started_us);
 }

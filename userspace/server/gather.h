@@ -38,7 +38,8 @@ bool gather_takes(const struct client *client, const struct command *command, co
 
 // Runs the command, one that has passed all checks, together with those before it. What is gathered is
 // committed here if it is enough or if nothing follows. False if the command failed: what was gathered before
-// it is committed then, and the command is to be run by itself, as that may have changed what it finds.
+// it is committed then, and the command is to be run by itself, as that may have changed what it finds. True
+// also if it was not to be run now: CLIENT PAUSE holds it, or another node serves it, which is replied.
 bool gather_run(struct command_context *context, const struct key_list *keys);
 
 // Commits what is gathered, if anything is, and unlocks.
