@@ -53,9 +53,9 @@ void session_write_end(struct store_session *session);
 // From here to session_write_end() reads see what is staged. Call after session_write_begin*().
 void session_transaction_begin(struct store_session *session);
 
-// The same for commands that open no iterators, and faster. session_gather_more() can lock the keys of further
-// commands, which see what those before them have staged. Call after session_write_begin(), with nothing
-// staged.
+// The same for commands that open no iterators, and faster. session_gather_more() can lock the keys of
+// further commands, which see what those before them have staged. Call after session_write_begin(), with
+// nothing staged.
 void session_gather_begin(struct store_session *session);
 // Locks the keys of one more command. False if somebody else holds one of them: nothing is locked then, and
 // waiting for it with other keys locked could last for ever.
