@@ -15,16 +15,11 @@
 #include "store/apply.h"
 #include "store/log_tail.h"
 #include "store/session_internal.h"
-#include "store/zset_ranks_internal.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 static struct zset_ranks_figures figures(const struct numbers *numbers) {
     return zset_ranks_figures_now(numbers->fixture.store->zset_ranks);
@@ -240,66 +235,6 @@ static void a_replica_follows_what_its_master_has_written(void **state) {
     store_fixture_close(&replica);
 }
 
-static void put_what_is_there(struct numbers *numbers, struct numbers_write *write) {
-    numbers_put(numbers, write, 20);
-}
-
-static void take_what_is_not_there(struct numbers *numbers, struct numbers_write *write) {
-    numbers_take(numbers, write, 21);
-}
-
-// Both at once leave the total right, and ranks between them wrong.
-static void do_both(struct numbers *numbers, struct numbers_write *write) {
-    put_what_is_there(numbers, write);
-    take_what_is_not_there(numbers, write);
-}
-
-// Each change keeps to the rule after those before it.
-static void put_what_is_not_there_and_take_what_is(struct numbers *numbers, struct numbers_write *write) {
-    numbers_put(numbers, write, 21);
-    numbers_take(numbers, write, 21);
-    numbers_take(numbers, write, 20);
-    numbers_put(numbers, write, 20);
-}
-
-typedef void change_function(struct numbers *numbers, struct numbers_write *write);
-
-// How a child ends that makes these changes where 20 is there and 21 is not.
-static int status_after(struct numbers *numbers, change_function *change) {
-    store_fixture_shut(&numbers->fixture);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct numbers_write write;
-        store_fixture_reopen(&numbers->fixture, NULL);
-        numbers->fixture.store->zset_ranks->verifies = true;
-        numbers_fill(numbers, 2);
-        make_index(numbers);
-        numbers->is_careless = true;
-        numbers_write_begin(numbers, &write, NUMBERS_ALONE);
-        change(numbers, &write);
-        numbers_write_end(&write);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    store_fixture_reopen(&numbers->fixture, NULL);
-    return status;
-}
-
-static void a_command_that_breaks_the_rule_for_own_writes_is_stopped(void **state) {
-#ifdef __SANITIZE_THREAD__
-    skip(); // ThreadSanitizer cannot follow a child that starts threads when its parent had some
-#endif
-    change_function *const breaches[] = {put_what_is_there, take_what_is_not_there, do_both};
-    for (size_t i = 0; i < sizeof(breaches) / sizeof(breaches[0]); i++) {
-        int status = status_after(*state, breaches[i]);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(WTERMSIG(status), SIGABRT);
-    }
-    assert_int_equal(status_after(*state, put_what_is_not_there_and_take_what_is), 0);
-}
-
 // --- Where it could be wrong ---
 
 // The numbers of the array are those of the snapshot, whatever is written meanwhile.
@@ -506,86 +441,6 @@ static void without_memory_for_them_there_are_none(void **state) {
     assert_int_equal(figures(numbers).bytes, 0);
 }
 
-// --- Several threads ---
-
-enum { MIDDLE = NUMBERS / 2, SIDE = NUMBERS / 4, SECONDS = 2 };
-
-struct race {
-    struct numbers *numbers;
-    atomic_bool is_over;
-    uint64_t known, newer, unknown;
-};
-
-// Changes the place of one number at a time, on one side of the middle, which is always there: so its rank
-// never changes, nor the size.
-static void *move_numbers(void *context) {
-    struct race *race = context;
-    struct numbers *numbers = race->numbers;
-    session_prepare_thread();
-    while (!atomic_load(&race->is_over)) {
-        struct numbers_write write;
-        uint64_t side = numbers_draw(numbers, 2) == 0 ? 0 : MIDDLE + 1;
-        uint64_t from = side + numbers_draw(numbers, MIDDLE - 1);
-        uint64_t to = side + numbers_draw(numbers, MIDDLE - 1);
-        if (!numbers->is_there[from] || numbers->is_there[to])
-            continue;
-        numbers_write_begin(numbers, &write, (enum numbers_way)numbers_draw(numbers, 3));
-        numbers_take(numbers, &write, from);
-        numbers_put(numbers, &write, to);
-        numbers_write_end(&write);
-    }
-    return NULL;
-}
-
-static void look_once(struct race *race, struct store_session *session) {
-    struct collection set = numbers_read(session, race->numbers->key);
-    char text[NUMBER_TEXT];
-    uint64_t below = 0;
-    uint64_t upto = 0;
-    enum zset_ranks_answer answer = numbers_count_below(&set, numbers_sub_key(MIDDLE, text), &below);
-    if (answer == ZSET_RANKS_KNOWN) {
-        assert_int_equal(below, SIDE);
-        answer = numbers_count_below(&set, numbers_sub_key(MIDDLE + 1, text), &upto);
-    }
-    if (answer == ZSET_RANKS_KNOWN)
-        assert_int_equal(upto, SIDE + 1);
-    race->known += answer == ZSET_RANKS_KNOWN;
-    race->newer += answer == ZSET_RANKS_NEWER;
-    race->unknown += answer == ZSET_RANKS_UNKNOWN;
-    if (answer == ZSET_RANKS_UNKNOWN)
-        (void)zset_ranks_note_walk(&set, set.metadata.size);
-    session_snapshot_end(session);
-}
-
-static void a_rank_that_never_changes_is_always_the_same_while_others_write(void **state) {
-    struct numbers *numbers = *state;
-    struct race race = {.numbers = numbers};
-    struct store_session *reader = numbers->fixture.sessions[1];
-    struct numbers_write write;
-    pthread_t writer;
-    numbers_write_begin(numbers, &write, NUMBERS_ALONE);
-    for (uint64_t i = 0; i < SIDE; i++) {
-        numbers_put(numbers, &write, i * 2);
-        numbers_put(numbers, &write, MIDDLE + 1 + i * 2);
-    }
-    numbers_put(numbers, &write, MIDDLE);
-    numbers_write_end(&write);
-    assert_int_equal(pthread_create(&writer, NULL, move_numbers, &race), 0);
-    time_t end = time(NULL) + SECONDS;
-    for (uint64_t i = 0; time(NULL) <= end || race.known == 0; i++) {
-        // So that indexes are made while others write, too.
-        if (i % 200 == 0)
-            zset_ranks_forget(numbers->fixture.store->zset_ranks);
-        look_once(&race, reader);
-    }
-    atomic_store(&race.is_over, true);
-    assert_int_equal(pthread_join(writer, NULL), 0);
-    print_message("known %llu, newer than the snapshot %llu, unknown %llu\n", (unsigned long long)race.known,
-                  (unsigned long long)race.newer, (unsigned long long)race.unknown);
-    numbers_make_index(reader, numbers->key);
-    assert_true(are_ranked_right(numbers));
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, numbers_open, numbers_close)
 
 int main(void) {
@@ -599,7 +454,6 @@ int main(void) {
         TEST(a_change_of_most_of_a_set_is_not_followed),
         TEST(a_write_that_is_refused_changes_no_rank),
         TEST(a_replica_follows_what_its_master_has_written),
-        TEST(a_command_that_breaks_the_rule_for_own_writes_is_stopped),
         TEST(a_snapshot_from_before_some_writes_gets_its_own_ranks),
         TEST(a_snapshot_from_before_too_many_writes_gets_no_answer),
         TEST(who_has_staged_something_or_neither_lock_nor_snapshot_walks),
@@ -611,7 +465,6 @@ int main(void) {
         TEST(indexes_take_no_more_memory_than_they_may_and_the_oldest_goes),
         TEST(an_index_that_grows_too_big_alone_goes),
         TEST(without_memory_for_them_there_are_none),
-        TEST(a_rank_that_never_changes_is_always_the_same_while_others_write),
     };
     log_set_level(LOG_FATAL);
     return cmocka_run_group_tests(tests, NULL, NULL);

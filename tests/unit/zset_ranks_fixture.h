@@ -38,6 +38,9 @@ void numbers_write_begin(struct numbers *numbers, struct numbers_write *write, e
 void numbers_put(struct numbers *numbers, struct numbers_write *write, uint64_t number);
 void numbers_take(struct numbers *numbers, struct numbers_write *write, uint64_t number);
 void numbers_write_end(struct numbers_write *write);
+// The same for other threads than the test's own, which must not assert. No end without a beginning.
+bool numbers_write_try_begin(struct numbers *numbers, struct numbers_write *write, enum numbers_way way);
+bool numbers_write_try_end(struct numbers_write *write);
 // All numbers that `step` divides, in one write, in place of what was there.
 void numbers_fill(struct numbers *numbers, uint64_t step);
 
