@@ -15,6 +15,7 @@
 #include "commands/handlers.h"
 #include "commands/member_merge.h"
 #include "commands/member_table.h"
+#include "commands/working_set.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,12 @@ static void a_table_has_each_member_once_and_in_order_when_it_is_sorted(void **s
     assert_false(member_table_next(&table, &place, &member, &score));
     member_table_release(&table);
     assert_null(table.entries);
+}
+
+static void a_table_is_too_big_where_what_any_command_holds_is(void **state) {
+    (void)state;
+    assert_false(member_table_is_too_big(&(struct member_table){.bytes = WORKING_SET_MAX}));
+    assert_true(member_table_is_too_big(&(struct member_table){.bytes = (size_t)WORKING_SET_MAX + 1}));
 }
 
 // --- Unions of many ---
@@ -231,6 +238,7 @@ int main(void) {
         cmocka_unit_test(members_come_in_order_and_equal_ones_in_that_of_their_sources),
         cmocka_unit_test(keys_that_are_named_again_lead_to_the_first_place),
         cmocka_unit_test(a_table_has_each_member_once_and_in_order_when_it_is_sorted),
+        cmocka_unit_test(a_table_is_too_big_where_what_any_command_holds_is),
         cmocka_unit_test_setup_teardown(a_set_that_is_named_very_often_is_opened_once, command_fixture_open,
                                         command_fixture_close),
         cmocka_unit_test_setup_teardown(a_sorted_set_that_is_named_often_counts_as_often,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hash table of members. Uses: base, store/key_hash, server/hash_map.
+// A hash table of members. Uses: base, store/key_hash, server/hash_map, working_set.
 #include "commands/member_table.h"
 
+#include "commands/working_set.h"
 #include "server/hash_map.h"
 
 #include <string.h>
@@ -30,8 +31,7 @@ void member_table_release(struct member_table *table) {
 }
 
 bool member_table_is_too_big(const struct member_table *table) {
-    const size_t most = (size_t)1 << 30;
-    return table->bytes > most;
+    return table->bytes > WORKING_SET_MAX;
 }
 
 // NOLINTNEXTLINE(readability-function-size): the macro's size, not ours

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combining sets. Uses: base, collection_value, member_merge, member_table.
+// Combining sets. Uses: base, collection_value, member_merge, member_table, working_set.
 #include "commands/set_algebra.h"
 
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "commands/collection_value.h"
+#include "commands/working_set.h"
 
 #include <stdlib.h>
 
@@ -42,7 +43,7 @@ static void seek_sources(struct set_algebra *algebra, struct bytes member) {
 
 const char *set_algebra_error(const struct set_algebra *algebra) {
     if (algebra->is_too_big)
-        return MEMBER_TABLE_TOO_BIG;
+        return WORKING_SET_TOO_BIG;
     enum store_status status = algebra->status;
     for (size_t i = 0; i < algebra->count && status == STORE_OK; i++) {
         if (algebra->sources[i].walk != NULL)

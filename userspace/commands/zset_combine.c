@@ -131,7 +131,7 @@ static bool run(struct command_context *context, struct combination *combination
     else if (combination->algebra.is_damaged)
         zset_reply_damaged(context);
     else if (combination->algebra.is_too_big)
-        reply_error(context->reply, MEMBER_TABLE_TOO_BIG);
+        reply_error(context->reply, WORKING_SET_TOO_BIG);
     return status == STORE_OK && !combination->algebra.is_damaged && !combination->algebra.is_too_big;
 }
 
