@@ -96,6 +96,22 @@ static void a_number_of_keys_is_positive(void **state) {
     }
 }
 
+static void what_must_not_be_negative_may_be_none(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"-1", "x", "9223372036854775808"};
+    struct call call;
+    int64_t count = 1;
+    call_with(&call, "lpop", "0");
+    assert_true(argument_not_negative(&call.context, 1, &count, "ERR no"));
+    assert_int_equal(count, 0);
+    assert_reply(&call, "");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        call_with(&call, "lpop", wrong[i]);
+        assert_false(argument_not_negative(&call.context, 1, &count, "ERR no"));
+        assert_reply(&call, "-ERR no\r\n");
+    }
+}
+
 static void an_option_takes_its_time_with_it(void **state) {
     (void)state;
     struct call call;
@@ -195,6 +211,7 @@ int main(void) {
         cmocka_unit_test(words_match_in_any_case_and_only_where_there_are_arguments),
         cmocka_unit_test(what_is_no_number_is_answered_in_redis_words),
         cmocka_unit_test(a_number_of_keys_is_positive),
+        cmocka_unit_test(what_must_not_be_negative_may_be_none),
         cmocka_unit_test(an_option_takes_its_time_with_it),
         cmocka_unit_test(only_one_option_may_be_given_but_that_more_than_once),
         cmocka_unit_test(options_that_the_command_does_not_know_are_not_taken),

@@ -38,13 +38,22 @@ bool argument_integer_or(struct command_context *context, size_t index, int64_t 
     return read_integer(context, context->arguments[index], out, error);
 }
 
-bool argument_positive(struct command_context *context, size_t index, int64_t *out, const char *error) {
+static bool argument_at_least(struct command_context *context, size_t index, int64_t least, int64_t *out,
+                              const char *error) {
     if (!argument_integer_or(context, index, out, error))
         return false;
-    if (*out > 0)
+    if (*out >= least)
         return true;
     reply_error(context->reply, error);
     return false;
+}
+
+bool argument_positive(struct command_context *context, size_t index, int64_t *out, const char *error) {
+    return argument_at_least(context, index, 1, out, error);
+}
+
+bool argument_not_negative(struct command_context *context, size_t index, int64_t *out, const char *error) {
+    return argument_at_least(context, index, 0, out, error);
 }
 
 bool argument_key_count(struct command_context *context, size_t index, size_t *out) {

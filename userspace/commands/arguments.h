@@ -26,6 +26,8 @@ bool argument_integer(struct command_context *context, size_t index, int64_t *ou
 bool argument_integer_or(struct command_context *context, size_t index, int64_t *out, const char *error);
 // The same for a number that must be above 0.
 bool argument_positive(struct command_context *context, size_t index, int64_t *out, const char *error);
+// The same for one that must not be below 0.
+bool argument_not_negative(struct command_context *context, size_t index, int64_t *out, const char *error);
 // How many keys follow: "ERR numkeys should be greater than 0".
 bool argument_key_count(struct command_context *context, size_t index, size_t *out);
 bool argument_float(struct command_context *context, size_t index, long double *out);

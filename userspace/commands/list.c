@@ -58,12 +58,8 @@ static void pop_one(struct command_context *context, enum list_end end) {
 static void pop_many(struct command_context *context, enum list_end end) {
     struct list list;
     int64_t count = 0;
-    if (!argument_integer_or(context, 2, &count, "ERR value is out of range, must be positive"))
+    if (!argument_not_negative(context, 2, &count, "ERR value is out of range, must be positive"))
         return;
-    if (count < 0) {
-        reply_error(context->reply, "ERR value is out of range, must be positive");
-        return;
-    }
     enum collection_status status = list_read(context, 1, &list);
     if (status == COLLECTION_MISSING)
         reply_null_array(context->reply);

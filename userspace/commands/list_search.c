@@ -36,16 +36,6 @@ static bool read_rank(struct command_context *context, size_t index, int64_t *ra
     return false;
 }
 
-static bool read_not_negative(struct command_context *context, size_t index, const char *error,
-                              int64_t *out) {
-    if (!argument_integer_or(context, index, out, error))
-        return false;
-    if (*out >= 0)
-        return true;
-    reply_error(context->reply, error);
-    return false;
-}
-
 static bool read_search(struct command_context *context, struct search *search) {
     *search = (struct search){.rank = 1, .count = 1};
     for (size_t i = 3; i < context->count; i += 2) {
@@ -55,9 +45,9 @@ static bool read_search(struct command_context *context, struct search *search) 
             right = read_rank(context, i + 1, &search->rank);
         } else if (has_value && argument_is(context, i, "COUNT")) {
             search->has_count = true;
-            right = read_not_negative(context, i + 1, "ERR COUNT can't be negative", &search->count);
+            right = argument_not_negative(context, i + 1, &search->count, "ERR COUNT can't be negative");
         } else if (has_value && argument_is(context, i, "MAXLEN")) {
-            right = read_not_negative(context, i + 1, "ERR MAXLEN can't be negative", &search->longest);
+            right = argument_not_negative(context, i + 1, &search->longest, "ERR MAXLEN can't be negative");
         } else {
             reply_syntax_error(context);
         }

@@ -167,12 +167,8 @@ void command_sintercard(struct command_context *context) {
     }
     size_t at = 2 + keys;
     for (; at + 1 < context->count && argument_is(context, at, "LIMIT"); at += 2) {
-        if (!argument_integer_or(context, at + 1, &limit, "ERR LIMIT can't be negative"))
+        if (!argument_not_negative(context, at + 1, &limit, "ERR LIMIT can't be negative"))
             return;
-        if (limit < 0) {
-            reply_error(context->reply, "ERR LIMIT can't be negative");
-            return;
-        }
     }
     if (at != context->count) {
         reply_syntax_error(context);

@@ -65,13 +65,10 @@ static bool read_aggregate(struct command_context *context, size_t index, struct
 
 static bool read_limit(struct command_context *context, size_t index, struct combination *combination) {
     int64_t limit = 0;
-    if (!argument_integer_or(context, index, &limit, "ERR LIMIT can't be negative"))
+    if (!argument_not_negative(context, index, &limit, "ERR LIMIT can't be negative"))
         return false;
     combination->limit = (uint64_t)limit;
-    if (limit >= 0)
-        return true;
-    reply_error(context->reply, "ERR LIMIT can't be negative");
-    return false;
+    return true;
 }
 
 // The option at *index, which is moved behind it. False: the error reply has been written.

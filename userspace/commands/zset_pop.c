@@ -80,7 +80,6 @@ enum collection_status zset_pop(struct command_context *context, const struct zs
 // --- ZPOPMIN, ZPOPMAX ---
 
 static void pop_from_one(struct command_context *context, bool takes_greatest) {
-    static const char out_of_range[] = "ERR value is out of range, must be positive";
     struct zset_pop pop = {.first_key = 1, .keys = 1, .takes_greatest = takes_greatest, .count = 1};
     int64_t count = 1;
     if (context->count > 3) {
@@ -88,13 +87,9 @@ static void pop_from_one(struct command_context *context, bool takes_greatest) {
         return;
     }
     if (context->count == 3) {
-        if (!argument_integer_or(context, 2, &count, out_of_range))
+        if (!argument_not_negative(context, 2, &count, "ERR value is out of range, must be positive"))
             return;
         pop.form = ZSET_POP_PAIRS;
-    }
-    if (count < 0) {
-        reply_error(context->reply, out_of_range);
-        return;
     }
     pop.count = (uint64_t)count;
     struct collection set;
