@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ZPOPMIN ZPOPMAX ZMPOP. Uses: arguments, zset_store.
+// ZPOPMIN ZPOPMAX ZMPOP. Uses: arguments, working_set, zset_store.
 #include "commands/zset_pop.h"
 
 #include "commands/arguments.h"
 #include "commands/handlers.h"
+#include "commands/working_set.h"
 #include "commands/zset_store.h"
 
 static void begin_reply(struct reply *reply, const struct zset_pop *pop, struct bytes key, size_t elements) {
@@ -41,6 +42,18 @@ static void reply_popped(struct command_context *context, const struct zset_pop 
     }
 }
 
+// What is to be taken away. False: the error reply has been written.
+static bool collect(struct command_context *context, const struct collection *set,
+                    const struct zset_range *range, struct zset_elements *out) {
+    struct output_mark before = output_mark(&context->reply->output);
+    struct zset_walk walk;
+    struct zset_element element;
+    zset_walk_open(&walk, set, range);
+    while (zset_elements_size(out) <= WORKING_SET_MAX && zset_walk_next(&walk, &element))
+        zset_elements_add(out, &element);
+    return zset_walk_end(&walk, context, before) && working_set_fits(context, zset_elements_size(out));
+}
+
 static bool stage_pop(struct command_context *context, struct collection *set, const struct zset_range *range,
                       const struct zset_elements *taken) {
     if (zset_keeps_rest(set, taken->count))
@@ -55,10 +68,12 @@ static enum collection_status pop_from(struct command_context *context, struct c
     struct zset_range range = {.kind = ZSET_BY_RANK,
                                .is_reverse = pop->takes_greatest,
                                .stop = pop->count > INT64_MAX ? INT64_MAX : (int64_t)pop->count - 1,
-                               .limit = -1};
+                               .limit = -1,
+                               .is_locked = true,
+                               .may_use_index = true};
     struct zset_elements taken = {0};
     (void)zset_range_resolve_ranks(&range, set->metadata.size);
-    bool is_popped = zset_gather(context, set, &range, &taken) && stage_pop(context, set, &range, &taken);
+    bool is_popped = collect(context, set, &range, &taken) && stage_pop(context, set, &range, &taken);
     if (is_popped)
         reply_popped(context, pop, set->key, &taken);
     zset_elements_release(&taken);

@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gathering, storing and removing many members. Uses: collection_value, zset_portion.
+// Storing and removing many members. Uses: collection_value, zset_portion.
 #include "commands/zset_store.h"
 
 #include "commands/collection_value.h"
-#include "commands/working_set.h"
 #include "commands/zset_portion.h"
 
 #include <math.h>
-
-bool zset_gather(struct command_context *context, const struct collection *set,
-                 const struct zset_range *range, struct zset_elements *out) {
-    struct output_mark before = output_mark(&context->reply->output);
-    struct zset_walk walk;
-    struct zset_element element;
-    struct zset_range locked = *range; // only commands that write come here
-    locked.is_locked = true;
-    locked.may_use_index = true;
-    zset_walk_open(&walk, set, &locked);
-    while (zset_elements_size(out) <= WORKING_SET_MAX && zset_walk_next(&walk, &element))
-        zset_elements_add(out, &element);
-    return zset_walk_end(&walk, context, before) && working_set_fits(context, zset_elements_size(out));
-}
 
 void zset_store_open(struct command_context *context, size_t index, struct collection *made) {
     collection_open_anew(context->session, context->arguments[index], VALUE_ZSET, made);

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What commands that change more than one member have in common: gathering what they take, storing what they
-// have made. May use: base, zset_elements, zset_range.
+// What commands that change more than one member have in common: removing ranges, storing what they have
+// made. May use: base, zset_elements, zset_range.
 #ifndef KVFENCE_COMMANDS_ZSET_STORE_H
 #define KVFENCE_COMMANDS_ZSET_STORE_H
 
 #include "commands/zset_elements.h"
 #include "commands/zset_range.h"
 
-// Adds the elements of a range. False: the error reply has been written.
-bool zset_gather(struct command_context *context, const struct collection *set,
-                 const struct zset_range *range, struct zset_elements *out);
 // Stages the removal of elements, which are in the set, but for its metadata.
 void zset_remove_each(struct collection *set, const struct zset_elements *elements);
 // True if rather what stays is to be staged, of which there is less: all of it, when so many are removed.
