@@ -104,13 +104,13 @@ static enum walk_step search_step(struct places_walk *walk, uint64_t *place) {
 
 static const char *error_of(void *state) {
     const struct places_walk *walk = state;
-    enum store_status status = collection_iterator_status(walk->elements.iterator);
+    enum store_status status = list_walk_status(&walk->elements);
     return status == STORE_OK ? NULL : session_error(walk->session, status);
 }
 
 static void close_places(void *state) {
     struct places_walk *walk = state;
-    collection_iterator_close(walk->elements.iterator);
+    list_walk_close(&walk->elements);
     free(walk->kept);
 }
 
@@ -127,10 +127,7 @@ static enum walk_step place_step(void *state, struct reply *reply) {
 static void begin_again(void *state) {
     struct places_walk *walk = state;
     walk->met = walk->matches = walk->shown = 0;
-    if (walk->search.rank < 0)
-        collection_iterator_seek_last(walk->elements.iterator);
-    else
-        collection_iterator_seek(walk->elements.iterator, (struct bytes){0});
+    list_walk_rewind(&walk->elements);
 }
 
 static void keep_wanted(void *state) {

@@ -140,6 +140,22 @@ bool list_walk_next(struct list_walk *walk, struct bytes *element) {
                            : collection_iterator_next(walk->iterator, NULL, element);
 }
 
+void list_walk_rewind(struct list_walk *walk) {
+    if (walk->backwards)
+        collection_iterator_seek_last(walk->iterator);
+    else
+        collection_iterator_seek(walk->iterator, (struct bytes){0});
+}
+
+enum store_status list_walk_status(const struct list_walk *walk) {
+    return collection_iterator_status(walk->iterator);
+}
+
+void list_walk_close(struct list_walk *walk) {
+    collection_iterator_close(walk->iterator);
+    walk->iterator = NULL;
+}
+
 bool list_walk_end(struct command_context *context, struct list_walk *walk, struct output_mark before,
                    uint64_t missing) {
     return collection_end_walk(context, walk->iterator, before, missing);

@@ -47,8 +47,12 @@ struct list_walk {
 };
 void list_walk_begin(const struct list *list, uint64_t place, bool backwards, struct list_walk *walk);
 bool list_walk_next(struct list_walk *walk, struct bytes *element);
-// Of the elements that were expected so many are missing. False if there are any, or the walk ended by an
-// error: everything replied since `before` is replaced by it.
+// Back to the first element of all in its direction.
+void list_walk_rewind(struct list_walk *walk);
+enum store_status list_walk_status(const struct list_walk *walk);
+void list_walk_close(struct list_walk *walk);
+// Closes a walk of which so many of the elements that were expected are missing. False if there are any, or
+// the walk ended by an error: everything replied since `before` is replaced by it.
 bool list_walk_end(struct command_context *context, struct list_walk *walk, struct output_mark before,
                    uint64_t missing);
 

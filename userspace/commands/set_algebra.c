@@ -67,6 +67,10 @@ void set_algebra_close(struct set_algebra *algebra) {
     free(algebra->sources);
 }
 
+enum walk_step set_algebra_step(struct set_algebra *algebra, struct bytes *member) {
+    return algebra->step(algebra, member);
+}
+
 // --- The three operations ---
 
 // With an iterator of its own once the command is over, as then only that sees its moment.
@@ -175,7 +179,7 @@ static void hold_picked(struct set_algebra *algebra) {
     struct bytes member;
     enum walk_step taken = WALK_PASSED;
     while (taken != WALK_END && !algebra->is_too_big) {
-        taken = algebra->step(algebra, &member);
+        taken = set_algebra_step(algebra, &member);
         if (taken == WALK_ELEMENT)
             (void)hold(algebra, member);
     }

@@ -15,7 +15,6 @@ enum set_operation { SET_INTERSECTION, SET_UNION, SET_DIFFERENCE };
 
 struct set_algebra;
 struct set_source;
-// Goes one step. A member of the result is valid until the next one.
 typedef enum walk_step set_step(struct set_algebra *algebra, struct bytes *member);
 
 // A walk over the result. It may be moved by copying its bytes.
@@ -39,6 +38,8 @@ struct set_algebra {
 bool set_algebra_open(struct set_algebra *algebra, struct command_context *context,
                       enum set_operation operation, size_t first, size_t count, bool is_reply);
 void set_algebra_close(struct set_algebra *algebra);
+// Goes one step. A member of the result is valid until the next one.
+enum walk_step set_algebra_step(struct set_algebra *algebra, struct bytes *member);
 // What is wrong with the walk so far, as an error reply; NULL: nothing.
 const char *set_algebra_error(const struct set_algebra *algebra);
 void set_algebra_rewind(struct set_algebra *algebra);

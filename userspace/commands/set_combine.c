@@ -13,7 +13,7 @@
 static enum walk_step reply_step(void *state, struct reply *reply) {
     struct set_algebra *algebra = state;
     struct bytes member;
-    enum walk_step taken = algebra->step(algebra, &member);
+    enum walk_step taken = set_algebra_step(algebra, &member);
     if (taken == WALK_ELEMENT && reply != NULL)
         reply_bulk(reply, member);
     return taken;
@@ -70,7 +70,7 @@ static bool walk_through(struct command_context *context, struct set_algebra *al
     enum walk_step taken = WALK_PASSED;
     *count = 0;
     while (taken != WALK_END && (limit == 0 || *count != limit)) {
-        taken = algebra->step(algebra, &member);
+        taken = set_algebra_step(algebra, &member);
         *count += taken == WALK_ELEMENT;
     }
     const char *error = set_algebra_error(algebra);
@@ -85,7 +85,7 @@ static bool hold_portion(struct command_context *context, struct set_algebra *al
     enum { PORTION_SIZE = 1 << 20 };
     struct bytes member;
     while (!*is_last && portion->length < PORTION_SIZE) {
-        enum walk_step taken = algebra->step(algebra, &member);
+        enum walk_step taken = set_algebra_step(algebra, &member);
         *is_last = taken == WALK_END;
         if (taken == WALK_ELEMENT)
             buffer_append_counted(portion, member);
