@@ -50,16 +50,6 @@ static void members_come_in_order_and_equal_ones_in_that_of_their_sources(void *
     member_merge_close(&merge);
 }
 
-static void keys_that_are_named_again_lead_to_the_first_place(void **state) {
-    (void)state;
-    const struct bytes keys[] = {BYTES_LITERAL("b"),  BYTES_LITERAL("a"), BYTES_LITERAL("b"),
-                                 BYTES_LITERAL("aa"), BYTES_LITERAL("b"), BYTES_LITERAL("a")};
-    const size_t expected[] = {0, 1, 0, 3, 0, 1};
-    size_t *places = member_merge_first_places(keys, 6);
-    assert_memory_equal(places, expected, sizeof(expected));
-    free(places);
-}
-
 static void a_table_has_each_member_once_and_in_order_when_it_is_sorted(void **state) {
     (void)state;
     struct member_table table = {0};
@@ -236,7 +226,6 @@ static void the_number_of_sorted_sets_makes_no_difference(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_come_in_order_and_equal_ones_in_that_of_their_sources),
-        cmocka_unit_test(keys_that_are_named_again_lead_to_the_first_place),
         cmocka_unit_test(a_table_has_each_member_once_and_in_order_when_it_is_sorted),
         cmocka_unit_test(a_table_is_too_big_where_what_any_command_holds_is),
         cmocka_unit_test_setup_teardown(a_set_that_is_named_very_often_is_opened_once, command_fixture_open,

@@ -1,63 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands on keys whatever their type: DEL, UNLINK, EXISTS, TOUCH, TYPE. Uses: arguments, session.
-#include "base/memory.h"
+// Commands on keys whatever their type: DEL, UNLINK, EXISTS, TOUCH, TYPE. Uses: arguments, first_places.
 #include "commands/arguments.h"
+#include "commands/first_places.h"
 #include "commands/handlers.h"
 
 #include <stdlib.h>
 
-static int compare_places(const void *a, const void *b) {
-    const struct bytes *one = *(const struct bytes *const *)a;
-    const struct bytes *other = *(const struct bytes *const *)b;
-    return one < other ? -1 : one > other;
-}
-
-static int compare_keys(const void *a, const void *b) {
-    int order = bytes_compare(**(const struct bytes *const *)a, **(const struct bytes *const *)b);
-    return order != 0 ? order : compare_places(a, b);
-}
-
-// The command's keys as they were given, each once; malloc'ed. What a command stages it cannot read back, so
-// a key that is named twice would be seen alive twice.
-static const struct bytes **distinct_keys(const struct command_context *context, size_t *count) {
-    size_t given = context->count - 1;
-    const struct bytes **keys = memory_allocate(given * sizeof(const struct bytes *));
-    for (size_t i = 0; i < given; i++)
-        keys[i] = &context->arguments[i + 1];
-    qsort(keys, given, sizeof(const struct bytes *), compare_keys);
-    *count = 1;
-    for (size_t i = 1; i < given; i++)
-        if (!bytes_equal(*keys[i], *keys[*count - 1]))
-            keys[(*count)++] = keys[i];
-    qsort(keys, *count, sizeof(const struct bytes *), compare_places);
-    return keys;
-}
-
-// Stages the deletion of those that live. Returns how many they are; *status says whether all went well.
-static int64_t stage_deletes(struct command_context *context, const struct bytes *const *keys, size_t count,
-                             enum store_status *status) {
-    int64_t deleted = 0;
-    for (size_t i = 0; i < count; i++) {
-        *status = store_exists(context->session, *keys[i], context->now);
-        if (*status == STORE_NOT_FOUND)
+// Stages the deletion of the keys that live, each once: what a command stages it cannot read back, so a key
+// that is named twice would be seen alive twice.
+static enum store_status stage_deletes(struct command_context *context, int64_t *deleted) {
+    const struct bytes *keys = context->arguments + 1;
+    size_t count = context->count - 1;
+    size_t *places = first_places(keys, count);
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; i < count && status != STORE_FAILED; i++) {
+        if (places[i] != i)
             continue;
-        if (*status != STORE_OK)
-            return deleted;
-        stage_delete(context->session, *keys[i]);
-        deleted++;
+        status = store_exists(context->session, keys[i], context->now);
+        if (status != STORE_OK)
+            continue;
+        stage_delete(context->session, keys[i]);
+        ++*deleted;
     }
-    *status = STORE_OK;
-    return deleted;
+    free(places);
+    return status == STORE_FAILED ? status : STORE_OK;
 }
 
 // Also UNLINK: the sub-keys of a deleted key are left to compaction, so nothing here takes long.
 void command_del(struct command_context *context) {
-    size_t count = 0;
-    const struct bytes **keys = distinct_keys(context, &count);
-    enum store_status status = STORE_OK;
-    int64_t deleted = stage_deletes(context, keys, count, &status);
-    free(keys);
+    int64_t deleted = 0;
+    enum store_status status = stage_deletes(context, &deleted);
     if (status == STORE_OK)
         reply_integer(context->reply, deleted);
     else

@@ -62,25 +62,3 @@ bool member_merge_take_equal(struct member_merge *merge, struct bytes member, st
     return merge->count != 0 && bytes_equal(merge->entries[0].member, member) &&
            member_merge_take(merge, least);
 }
-
-// --- Keys ---
-
-static int by_key(const void *a, const void *b) {
-    const struct merge_entry *first = a;
-    const struct merge_entry *second = b;
-    return is_before(first, second) ? -1 : 1;
-}
-
-size_t *member_merge_first_places(const struct bytes *keys, size_t count) {
-    struct merge_entry *sorted = memory_allocate_zeroed(count, sizeof(*sorted));
-    size_t *places = memory_allocate_zeroed(count, sizeof(*places));
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = (struct merge_entry){keys[i], i};
-    qsort(sorted, count, sizeof(*sorted), by_key);
-    for (size_t i = 0; i < count; i++) {
-        bool repeats = i != 0 && bytes_equal(sorted[i].member, sorted[i - 1].member);
-        places[sorted[i].source] = repeats ? places[sorted[i - 1].source] : sorted[i].source;
-    }
-    free(sorted);
-    return places;
-}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Walking over many sets at once, in the order of their members: a heap of the members at which the walks
-// stand, so that each step costs the logarithm of their number. Also finds out which keys are named twice.
+// stand, so that each step costs the logarithm of their number.
 // Not thread-safe. May use: base.
 #ifndef KVFENCE_COMMANDS_MEMBER_MERGE_H
 #define KVFENCE_COMMANDS_MEMBER_MERGE_H
@@ -34,9 +34,5 @@ bool member_merge_take_equal(struct member_merge *merge, struct bytes member, st
 // Walks that are open at once: each takes memory and holds on to files. Of more sets what they come to is
 // gathered in a member_table.
 enum { MERGE_WALKS_MAX = 4096 };
-
-// For each key the place of the first one that is equal to it, which is its own for those that are named
-// once. Release it with free().
-size_t *member_merge_first_places(const struct bytes *keys, size_t count);
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combining sets. Uses: base, collection_value, member_merge, member_table, working_set.
+// Combining sets. Uses: base, collection_value, first_places, member_merge, member_table, working_set.
 #include "commands/set_algebra.h"
 
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "commands/collection_value.h"
+#include "commands/first_places.h"
 #include "commands/working_set.h"
 
 #include <stdlib.h>
@@ -267,7 +268,7 @@ static bool open_source(struct set_algebra *algebra, struct command_context *con
 static bool open_each(struct set_algebra *algebra, struct command_context *context,
                       enum set_operation operation, size_t first, size_t count, size_t *existing) {
     size_t skipped = operation == SET_DIFFERENCE ? 1 : 0;
-    size_t *places = member_merge_first_places(context->arguments + first + skipped, count - skipped);
+    size_t *places = first_places(context->arguments + first + skipped, count - skipped);
     bool done = true;
     for (size_t i = 0; i < count && done; i++) {
         if (i < skipped || places[i - skipped] == i - skipped)

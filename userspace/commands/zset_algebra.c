@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combining sorted sets and sets. Uses: arguments, collection_value, member_merge, member_table, memory.
+// Combining sorted sets and sets. Uses: arguments, collection_value, first_places, member_merge,
+// member_table, memory.
 #include "commands/zset_algebra.h"
 
 #include "base/memory.h"
 #include "commands/arguments.h"
+#include "commands/first_places.h"
 #include "commands/member_merge.h"
 
 #include <math.h>
@@ -59,7 +61,7 @@ bool zset_algebra_open(struct zset_algebra *algebra, struct command_context *con
     *algebra = (struct zset_algebra){.count = count};
     algebra->inputs = memory_allocate_zeroed(count, sizeof(*algebra->inputs));
     algebra->sources = memory_allocate_zeroed(count, sizeof(*algebra->sources));
-    size_t *places = member_merge_first_places(context->arguments + first, count);
+    size_t *places = first_places(context->arguments + first, count);
     bool done = open_inputs(algebra, context, first, places);
     free(places);
     return done;
