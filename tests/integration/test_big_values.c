@@ -144,7 +144,7 @@ static void what_sort_gets_is_held_one_by_one_and_of_its_moment(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
-// Every element is compared by half a gigabyte's hundredth.
+// Every element is put in order by a value of 4 MB, so that 130 of them are too many.
 static void more_than_a_command_may_hold_is_an_error(void **state) {
     enum { TOO_MANY = (512 << 20) / BIG + 2 };
     (void)state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses: base/{assert,buffer}.
+// Arguments in two forms: the command's own, and behind it a text of copies. Uses: base/{assert,buffer}.
 #include "commands/kept_arguments.h"
 
 #include "base/assert.h"

@@ -22,7 +22,8 @@ struct walk_kind {
     size_t at_once; // bytes that the command writes itself, however long it takes: going on later costs more.
                     // 0: as server/reply_stream.h has it
     bool is_set;    // RESP3 has a type for those
-    // Takes one step, which must not take long. An element is written, unless `reply` is NULL.
+    // Takes one step, which must not take long. An element is written, unless `reply` is NULL, as it is while
+    // elements are counted: only for kinds with `rewind`. Within the command it is the context's.
     enum walk_step (*step)(void *state, struct reply *reply);
     void (*rewind)(
         void *state);          // goes back to the beginning; NULL: cannot, so its elements are counted before

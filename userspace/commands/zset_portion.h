@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A range of a sorted set a portion at a time: about a megabyte is held, however long the range
-// is. Between two portions no walk is open, so that changes may be staged, also to what was in them. May use:
-// base, store/collection, zset_elements, zset_range.
+// A range of a sorted set a portion at a time: about a megabyte is held, however long the range is. Between
+// two portions no walk is open, so that changes may be staged, also to what was in them. May use: base,
+// store/collection, zset_elements, zset_range.
 #ifndef KVFENCE_COMMANDS_ZSET_PORTION_H
 #define KVFENCE_COMMANDS_ZSET_PORTION_H
 
