@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value"
 #define NOT_INTEGER "-ERR value is not an integer or out of range"

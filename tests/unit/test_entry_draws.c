@@ -14,7 +14,6 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "base/number.h"
 #include "store/entry_draws.h"
 #include "store/store_internal.h"
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sets, but for their algebra (set_algebra.c) and random members (random_element.c). A member is a sub-key
-// without a value. Uses: arguments, collection_value, collection_scan, reply_walk.
-#include "commands/arguments.h"
+// without a value. Uses: collection_value, collection_scan, reply_walk.
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"

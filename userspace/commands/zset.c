@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Single members of sorted sets, and all that takes no range or rank of them: ZREM ZCARD ZSCORE ZMSCORE
-// ZSCAN. Uses: arguments, collection_value, collection_scan, zset_value.
+// ZSCAN. Uses: collection_value, collection_scan, zset_value.
 #include "base/number.h"
-#include "commands/arguments.h"
 #include "commands/collection_scan.h"
 #include "commands/collection_value.h"
 #include "commands/handlers.h"

@@ -4,7 +4,6 @@
 // base, store, server.
 #include "server/server.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "server/authentication.h"
 #include "server/background.h"

@@ -3,7 +3,6 @@
 // Collections: metadata and single sub-keys. Uses: base, store/session.
 #include "store/collection.h"
 
-#include "base/assert.h"
 #include "store/session_internal.h"
 
 #include <string.h>

@@ -13,7 +13,6 @@
 #include "store/store_internal.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,6 @@
 
 #include <rocksdb/c.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/statvfs.h>
 
 static uint64_t database_bytes(const struct store *store) {
