@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashes, but for HMGET (hash_many.c), the numbers in them (hash_number.c) and their random fields
+// Hashes, but for HMGET (hmget.c), the numbers in them (hash_number.c) and their random fields
 // (random_element.c). A field is a sub-key. Uses: arguments, collection_value, collection_scan, reply_walk,
 // string_value.
 #include "commands/arguments.h"

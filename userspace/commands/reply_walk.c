@@ -37,7 +37,7 @@ static bool walk_on(struct reply_walk *walk, struct reply *reply, struct reply_b
 
 // Of a walk that is over. It may end early only if nobody has counted its elements.
 static const char *error_of(const struct reply_walk *walk, bool is_counted) {
-    const char *error = walk->kind->error(walk->state);
+    const char *error = walk->kind->error != NULL ? walk->kind->error(walk->state) : NULL;
     if (error == NULL && is_counted && walk->left != 0)
         return "ERR the stored collection is damaged: it has fewer elements than it says";
     return error;

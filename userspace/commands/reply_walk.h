@@ -28,8 +28,9 @@ struct walk_kind {
     void (*rewind)(
         void *state);          // goes back to the beginning; NULL: cannot, so its elements are counted before
     void (*keep)(void *state); // copies what is borrowed from the command, which ends; NULL: nothing is
-    const char *(*error)(void *state); // what is wrong with the walk so far, as an error reply; NULL: nothing
-    void (*close)(void *state);        // the state itself is the caller's
+    // What is wrong with the walk so far, as an error reply; NULL: nothing. A kind that cannot fail has none.
+    const char *(*error)(void *state);
+    void (*close)(void *state); // the state itself is the caller's
 };
 
 // For walks that look up one entry after the other.

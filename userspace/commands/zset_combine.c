@@ -148,18 +148,13 @@ static enum walk_step found_step(void *state, struct reply *reply) {
     return WALK_ELEMENT;
 }
 
-static const char *found_error(void *state) {
-    (void)state;
-    return NULL;
-}
-
 static void close_found(void *state) {
     struct found_walk *walk = state;
     zset_elements_release(&walk->found);
 }
 
 static const struct walk_kind found_elements = {
-    .size = sizeof(struct found_walk), .step = found_step, .error = found_error, .close = close_found};
+    .size = sizeof(struct found_walk), .step = found_step, .close = close_found};
 
 static void reply_combined(struct command_context *context, unsigned known, zset_operation *operation) {
     struct output_mark before = output_mark(&context->reply->output);

@@ -71,11 +71,6 @@ static void keep(void *state) {
     kept_arguments_keep(&walk->keys);
 }
 
-static const char *error_of(void *state) {
-    (void)state;
-    return NULL;
-}
-
 static void close_walk(void *state) {
     struct values_walk *walk = state;
     kept_arguments_release(&walk->keys);
@@ -87,7 +82,6 @@ void command_mget(struct command_context *context) {
                                             .at_once = WALK_LOOK_UPS_AT_ONCE,
                                             .step = value_step,
                                             .keep = keep,
-                                            .error = error_of,
                                             .close = close_walk};
     struct output_mark before = output_mark(&context->reply->output);
     size_t count = context->count - 1;
