@@ -14,29 +14,42 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static void *take_soon(void *taken) {
-    *(bool *)taken = patient_lock_take_soon(&mutex);
-    if (*(bool *)taken)
+struct attempt {
+    bool (*take)(pthread_mutex_t *mutex);
+    bool taken;
+};
+
+static void *attempt_once(void *argument) {
+    struct attempt *attempt = argument;
+    attempt->taken = attempt->take(&mutex);
+    if (attempt->taken)
         (void)pthread_mutex_unlock(&mutex);
     return NULL;
 }
 
 // On another thread: a mutex may be taken by its own holder only by mistake.
-static bool is_taken_soon(void) {
+static bool is_taken_by(bool (*take)(pthread_mutex_t *mutex)) {
     pthread_t thread;
-    bool taken = false;
-    assert_int_equal(pthread_create(&thread, NULL, take_soon, &taken), 0);
+    struct attempt attempt = {.take = take};
+    assert_int_equal(pthread_create(&thread, NULL, attempt_once, &attempt), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    return taken;
+    return attempt.taken;
+}
+
+static bool is_taken_soon(void) {
+    return is_taken_by(patient_lock_take_soon);
 }
 
 static void a_free_mutex_is_taken_and_a_held_one_is_given_up(void **state) {
     (void)state;
-    assert_true(is_taken_soon());
-    assert_int_equal(pthread_mutex_lock(&mutex), 0);
-    assert_false(is_taken_soon());
-    assert_int_equal(pthread_mutex_unlock(&mutex), 0);
-    assert_true(is_taken_soon());
+    bool (*const takers[])(pthread_mutex_t *) = {patient_lock_take_soon, patient_lock_take_unless_long};
+    for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++) {
+        assert_true(is_taken_by(takers[i]));
+        assert_int_equal(pthread_mutex_lock(&mutex), 0);
+        assert_false(is_taken_by(takers[i]));
+        assert_int_equal(pthread_mutex_unlock(&mutex), 0);
+        assert_true(is_taken_by(takers[i]));
+    }
 }
 
 enum { THREADS = 4, ROUNDS = 20000 };

@@ -12,6 +12,10 @@
 // one who holds the mutex.
 bool patient_lock_take_soon(pthread_mutex_t *mutex);
 
+// Takes the mutex, unless it is held for some ten milliseconds or more: for who has something better to do
+// then than to wait, as those who hold it do when RocksDB holds writes back.
+bool patient_lock_take_unless_long(pthread_mutex_t *mutex);
+
 // For a mutex that its holder wants back as soon as it has let go of it, as a worker does whose commands all
 // write to one key: taking turns at each of them would have all that they touch go from one processor's cache
 // to the other's. Who finds it taken naps for some tens of microseconds at a time, so that the holder gets on

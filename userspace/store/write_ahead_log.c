@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct write_ahead_log {
     rocksdb_t *database;
@@ -63,14 +62,7 @@ void write_ahead_log_take_turn(struct write_ahead_log *log) {
 // A flush must not wait for long: RocksDB may be holding a write back until a compaction ends, which in turn
 // may be waiting for this flush.
 bool write_ahead_log_take_turn_soon(struct write_ahead_log *log) {
-    enum { PATIENCE = 100, NAP_NS = 100000 };
-    const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool has_turn = patient_lock_take_soon(&log->turn);
-    for (int tries = 0; !has_turn && tries < PATIENCE; tries++) {
-        (void)nanosleep(&nap, NULL);
-        has_turn = pthread_mutex_trylock(&log->turn) == 0;
-    }
-    return has_turn;
+    return patient_lock_take_unless_long(&log->turn);
 }
 
 void write_ahead_log_end_turn(struct write_ahead_log *log) {

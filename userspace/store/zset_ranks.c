@@ -11,7 +11,6 @@
 #include "store/zset_ranks_internal.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { IS_SANITIZED = true };
@@ -217,18 +216,6 @@ static void name_set(const struct collection *set, struct buffer *out) {
     encode_sub_key(out, &set->session->store->layout, set->key, set->metadata.version, (struct bytes){0});
 }
 
-// A write that has begun is mostly over within microseconds; but RocksDB may be holding it back.
-static bool lock_soon(struct rank_index *index) {
-    enum { PATIENCE = 100, NAP_NS = 100000 };
-    const struct timespec nap = {.tv_nsec = NAP_NS};
-    bool is_locked = patient_lock_take_soon(&index->lock);
-    for (int tries = 0; !is_locked && tries < PATIENCE; tries++) {
-        (void)nanosleep(&nap, NULL);
-        is_locked = pthread_mutex_trylock(&index->lock) == 0;
-    }
-    return is_locked;
-}
-
 // A question: by rank, or by sub-key.
 struct question {
     bool is_by_rank;
@@ -282,7 +269,8 @@ static enum zset_ranks_answer ask_index(struct zset_ranks *ranks, struct rank_in
                                         const struct collection *set, const struct question *question,
                                         struct zset_rank_place *out) {
     bool is_wrong = false;
-    if (!lock_soon(index))
+    // A write that has begun is mostly over within microseconds; but RocksDB may be holding it back.
+    if (!patient_lock_take_unless_long(&index->lock))
         return ZSET_RANKS_UNKNOWN;
     enum zset_ranks_answer answered = answer(index, set, question, out, &is_wrong);
     always_assert(pthread_mutex_unlock(&index->lock) == 0, "an index can be unlocked");
