@@ -253,6 +253,26 @@ static void versions_are_never_the_same_in_any_thread(void **state) {
     free(versions);
 }
 
+// --- Prefixes ---
+
+static void expect_end(struct bytes prefix, struct bytes end) {
+    struct buffer out = {0};
+    buffer_append(&out, BYTES_LITERAL("before"));
+    encode_prefix_end(&out, prefix);
+    assert_bytes((struct bytes){out.data + 6, out.length - 6}, end);
+    buffer_release(&out);
+}
+
+static void behind_a_prefix_is_the_next_that_is_no_longer(void **state) {
+    (void)state;
+    expect_end(BYTES_LITERAL("a"), BYTES_LITERAL("b"));
+    expect_end(BYTES_LITERAL("a\x7f"), BYTES_LITERAL("a\x80"));
+    expect_end(BYTES_LITERAL("a\xfe"), BYTES_LITERAL("a\xff"));
+    expect_end(BYTES_LITERAL("a\xff\xff"), BYTES_LITERAL("b"));
+    expect_end(BYTES_LITERAL("\xff\xff"), BYTES_LITERAL(""));
+    expect_end(BYTES_LITERAL("\0\0\xff"), BYTES_LITERAL("\0\1"));
+}
+
 // --- Doubles ---
 
 static void doubles_have_the_bytes_of_kvrocks(void **state) {
@@ -324,6 +344,7 @@ int main(void) {
         cmocka_unit_test(emptied_collections_are_dead_but_not_types_that_may_be_empty),
         cmocka_unit_test(versions_hold_the_time_in_microseconds_above_eleven_bits),
         cmocka_unit_test(versions_are_never_the_same_in_any_thread),
+        cmocka_unit_test(behind_a_prefix_is_the_next_that_is_no_longer),
         cmocka_unit_test(doubles_have_the_bytes_of_kvrocks),
         cmocka_unit_test(doubles_are_ordered_by_their_bytes),
     };

@@ -26,16 +26,6 @@ struct collection_iterator {
     bool on_entry;          // it is an entry of the collection, and has been
 };
 
-// The prefix ends in the version, which is never all ones, so that the next version is the end.
-static void find_end(struct collection_iterator *iterator) {
-    buffer_append(&iterator->end, buffer_bytes(&iterator->prefix));
-    for (size_t at = iterator->end.length; at-- != 0;) {
-        iterator->end.data[at] = (char)(iterator->end.data[at] + 1);
-        if (iterator->end.data[at] != 0)
-            return;
-    }
-}
-
 struct collection_iterator *collection_iterator_open(const struct collection *collection,
                                                      enum column_family family) {
     struct store_session *session = collection->session;
@@ -49,7 +39,7 @@ struct collection_iterator *collection_iterator_open(const struct collection *co
     session->reads++;
     encode_sub_key(&iterator->prefix, &store->layout, collection->key, collection->metadata.version,
                    (struct bytes){0});
-    find_end(iterator);
+    encode_prefix_end(&iterator->end, buffer_bytes(&iterator->prefix));
     iterator->options = rocksdb_readoptions_create();
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(iterator->options, session->snapshot);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 static const char *const family_names[FAMILY_COUNT] = {
@@ -175,6 +176,16 @@ void encode_sub_key(struct buffer *out, const struct key_layout *layout, struct 
     at = put_64(at, version);
     put_bytes(at, sub_key);
     out->length += length;
+}
+
+void encode_prefix_end(struct buffer *out, struct bytes prefix) {
+    size_t at = prefix.length;
+    while (at != 0 && (unsigned char)prefix.data[at - 1] == UCHAR_MAX)
+        at--;
+    if (at == 0)
+        return;
+    buffer_append(out, (struct bytes){prefix.data, at});
+    out->data[out->length - 1] = (char)(out->data[out->length - 1] + 1);
 }
 
 void encode_namespace_prefix(struct buffer *out, const struct key_layout *layout) {

@@ -62,6 +62,9 @@ uint16_t key_slot(struct bytes user_key);
 void encode_metadata_key(struct buffer *out, const struct key_layout *layout, struct bytes user_key);
 void encode_sub_key(struct buffer *out, const struct key_layout *layout, struct bytes user_key,
                     uint64_t version, struct bytes sub_key);
+// The first key behind all that start with the prefix. Appends nothing if there is none, as the prefix is all
+// ones; those of collections and namespaces never are: they start with a namespace's length, below 255.
+void encode_prefix_end(struct buffer *out, struct bytes prefix);
 // What all metadata keys of the layout's namespace start with (any slot).
 void encode_namespace_prefix(struct buffer *out, const struct key_layout *layout);
 

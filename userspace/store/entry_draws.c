@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Drawing entries from the tree of their keys. Uses: base/{buffer,memory,random}.
+// Drawing entries from the tree of their keys. Uses: base/{buffer,memory,random}, store/encoding.
 #include "store/entry_draws.h"
 
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "store/encoding.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,14 +128,11 @@ static void seek(struct entry_draws *draws, struct bytes key) {
 static void seek_last(struct entry_draws *draws, struct bytes prefix) {
     struct buffer *behind = &draws->target;
     buffer_clear(behind);
-    buffer_append(behind, prefix);
-    while (behind->length != 0 && (unsigned char)behind->data[behind->length - 1] == 0xff)
-        behind->length--;
+    encode_prefix_end(behind, prefix);
     if (behind->length == 0) {
         rocksdb_iter_seek_to_last(draws->entries);
         return;
     }
-    behind->data[behind->length - 1] = (char)(behind->data[behind->length - 1] + 1);
     rocksdb_iter_seek_for_prev(draws->entries, behind->data, behind->length);
     struct bytes key;
     if (key_within(draws, buffer_bytes(behind), &key) && key.length == behind->length)

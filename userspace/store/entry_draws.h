@@ -15,7 +15,7 @@
 //
 // That takes as many seeks as there are branches on a few dozen ways, however many entries there are. Names
 // of a shape that does not suit (each the beginning of the next one) are noticed: nothing is drawn then. Not
-// thread-safe. May use: base, RocksDB.
+// thread-safe. May use: base, store/encoding, RocksDB.
 #ifndef KVFENCE_STORE_ENTRY_DRAWS_H
 #define KVFENCE_STORE_ENTRY_DRAWS_H
 

@@ -116,26 +116,12 @@ void store_remove_unfinished_options(const struct store *store) {
     (void)closedir(directory);
 }
 
-// The first key that no longer starts with the prefix. The prefix starts with a length below 255, so there is
-// one.
-static void prefix_end(const struct buffer *prefix, struct buffer *end) {
-    buffer_append(end, buffer_bytes(prefix));
-    for (size_t i = end->length; i-- > 0;) {
-        unsigned char last = (unsigned char)end->data[i];
-        end->length = i + 1;
-        if (last != 0xff) {
-            end->data[i] = (char)(last + 1);
-            return;
-        }
-    }
-}
-
 static void set_layout(struct store *store, const struct key_layout *layout) {
     buffer_append(&store->name_space, layout->name_space);
     store->layout =
         (struct key_layout){.name_space = buffer_bytes(&store->name_space), .with_slot = layout->with_slot};
     encode_namespace_prefix(&store->namespace_prefix, &store->layout);
-    prefix_end(&store->namespace_prefix, &store->namespace_end);
+    encode_prefix_end(&store->namespace_end, buffer_bytes(&store->namespace_prefix));
 }
 
 // What cannot be read here will be told to whoever reads it.

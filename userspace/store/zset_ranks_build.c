@@ -27,22 +27,12 @@ bool rank_walks_add(struct zset_ranks *ranks, struct bytes set, uint64_t size, u
 
 // --- Walking ---
 
-// The set's name ends in the version, which is never all ones, so that the next version is the end.
-static void find_end(struct bytes set, struct buffer *end) {
-    buffer_append(end, set);
-    for (size_t at = end->length; at-- != 0;) {
-        end->data[at] = (char)(end->data[at] + 1);
-        if (end->data[at] != 0)
-            return;
-    }
-}
-
 void rank_walk_open(struct rank_walk *walk, const struct store *store, struct bytes set, struct bytes first,
                     const rocksdb_snapshot_t *snapshot) {
     struct buffer from = {0};
     *walk = (struct rank_walk){.options = rocksdb_readoptions_create()};
     buffer_append(&walk->set, set);
-    find_end(set, &walk->end);
+    encode_prefix_end(&walk->end, set);
     buffer_append(&from, set);
     buffer_append(&from, first);
     if (snapshot != NULL)
