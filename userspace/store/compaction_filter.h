@@ -23,8 +23,8 @@ void compaction_filters_close(struct compaction_filters *filters);
 void compaction_filters_attach(struct compaction_filters *filters, rocksdb_t *database,
                                rocksdb_column_family_handle_t *metadata_family, struct write_ahead_log *log);
 
-// Keys that have expired are left for so long to somebody who deletes them; INT64_MAX: until then.
-// Thread-safe. 0 to begin with.
+// Keys that have expired are left for so long to somebody who deletes them; INT64_MAX: until they are
+// deleted. Thread-safe. 0 to begin with.
 void compaction_filters_keep_expired(struct compaction_filters *filters, int64_t for_ms);
 // Collections are reclaimed five minutes after their time is over by the clock, or by this moment, if that is
 // earlier. A replica's clock must not decide alone: the master may have given a key more time, and the news

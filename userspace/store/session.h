@@ -227,7 +227,7 @@ enum random_key_step {
     RANDOM_KEY_FAILED   // as session_error() says for STORE_FAILED
 };
 struct random_key *random_key_open(struct store_session *session, wall_ms_t now);
-// Takes no longer than other commands do.
+// Passes 64 dead keys at most; the first look, which tries to draw, some ten thousand.
 enum random_key_step random_key_look(struct random_key *random, struct bytes *key);
 void random_key_close(struct random_key *random);
 
