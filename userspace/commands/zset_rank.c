@@ -100,9 +100,8 @@ static void search_on(struct search *search, uint64_t most) {
 // After some steps another rank may be worth an index; then the rest of the way need not be walked.
 static enum zset_ranks_answer search_for(struct search *search, const struct collection *set,
                                          bool may_use_index, uint64_t *rank) {
-    enum { PART = 8 };
     enum zset_ranks_answer answer = ZSET_RANKS_UNKNOWN;
-    search_on(search, may_use_index ? set->metadata.size / PART : UINT64_MAX);
+    search_on(search, may_use_index ? zset_ranks_steps_worth(set->metadata.size) : UINT64_MAX);
     if (may_use_index && steps_of(search) > ZSET_WALK_SHORT && zset_ranks_note_walk(set, steps_of(search)) &&
         !is_over(search))
         answer = zset_rank_of(set, search->up.target, rank);

@@ -219,8 +219,7 @@ static bool count_on(struct zset_walk *walk, uint64_t most, uint64_t *count) {
 // good part of all, to have them indexed.
 static enum zset_ranks_answer count_all(struct zset_walk *walk, const struct collection *set,
                                         uint64_t *count) {
-    enum { PART = 8 };
-    uint64_t part = set->metadata.size / PART;
+    uint64_t worth = zset_ranks_steps_worth(set->metadata.size);
     enum zset_ranks_answer answer = ZSET_RANKS_UNKNOWN;
     if (walk->range.may_use_index && count_on(walk, ZSET_WALK_SHORT, count))
         return ZSET_RANKS_UNKNOWN;
@@ -228,7 +227,7 @@ static enum zset_ranks_answer count_all(struct zset_walk *walk, const struct col
         answer = zset_range_count(set, &walk->range, count);
         if (answer != ZSET_RANKS_UNKNOWN)
             return answer;
-        bool is_all = count_on(walk, part > ZSET_WALK_SHORT ? part : ZSET_WALK_SHORT, count);
+        bool is_all = count_on(walk, worth > ZSET_WALK_SHORT ? worth : ZSET_WALK_SHORT, count);
         if (zset_ranks_note_walk(set, *count) && !is_all)
             answer = zset_range_count(set, &walk->range, count);
     }

@@ -38,7 +38,7 @@
 // set's metadata tells as of the same moment, if a bucket that is cut in two has not as many elements as it
 // should, and if a write has failed. What the caller finds in the bucket is the database's own.
 //
-// Thread-safe. May use: base, store/{collection,rank_list,rank_past,store}.
+// Thread-safe. May use: base, the other files of store/.
 #ifndef KVFENCE_STORE_ZSET_RANKS_H
 #define KVFENCE_STORE_ZSET_RANKS_H
 
@@ -83,6 +83,8 @@ enum zset_ranks_answer zset_ranks_of_rank(const struct collection *set, uint64_t
 enum zset_ranks_answer zset_ranks_of_sub_key(const struct collection *set, struct bytes sub_key,
                                              struct zset_rank_place *out);
 
+// So many steps are worth an index of a set of this size. A walk that is given up for one goes so far first.
+uint64_t zset_ranks_steps_worth(uint64_t size);
 // So many elements have been, or would have to be, walked over because a rank is not known. True if the index
 // was made for that: ask again. Takes as long as a walk over the whole set then.
 bool zset_ranks_note_walk(const struct collection *set, uint64_t steps);

@@ -10,15 +10,19 @@
 
 // To make an index costs about as much as to walk over the whole set. Whoever has walked over a good part of
 // it has paid for much of that already.
-bool rank_walks_add(struct zset_ranks *ranks, struct bytes set, uint64_t size, uint64_t steps) {
+uint64_t zset_ranks_steps_worth(uint64_t size) {
     enum { PART = 8 };
+    return size / PART;
+}
+
+bool rank_walks_add(struct zset_ranks *ranks, struct bytes set, uint64_t size, uint64_t steps) {
     uint64_t hash = key_hash_of(&ranks->hash, set);
     struct rank_walks *walks = &ranks->walks[hash % RANK_WALKS];
     always_assert(pthread_mutex_lock(&ranks->lock) == 0, "the table of indexes can be locked");
     if (walks->hash != hash)
         *walks = (struct rank_walks){.hash = hash};
     walks->steps += steps;
-    bool is_due = walks->steps >= size / PART;
+    bool is_due = walks->steps >= zset_ranks_steps_worth(size);
     if (is_due)
         walks->steps = 0;
     always_assert(pthread_mutex_unlock(&ranks->lock) == 0, "the table of indexes can be unlocked");
