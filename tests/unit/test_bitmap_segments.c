@@ -65,15 +65,15 @@ static void a_view_has_the_string_of_its_moment(void **state) {
     put_bitmap(fixture, "b", 3);
     fixture_put_sub_key(fixture, "b", VERSION, "0", BYTES_LITERAL("\x86\x46\xf6"));
     struct entry_view *view = entry_view_open(fixture->session);
+    const struct entry_source source = {.session = fixture->session, .view = view};
     fixture_put_sub_key(fixture, "b", VERSION, "0", BYTES_LITERAL("\x01"));
     fixture_run(fixture, command_del, "del", "b");
     assert_int_equal(entry_view_read(view, BYTES_LITERAL("b"), FIXTURE_TIME, &value), STORE_OK);
-    assert_null(bitmap_segments_join_in(fixture->session, view, BYTES_LITERAL("b"), limit, &value));
+    assert_null(bitmap_segments_join(source, BYTES_LITERAL("b"), limit, &value));
     assert_true(bytes_equal(value.payload, BYTES_LITERAL("abo")));
     store_value_release(&value);
     value.metadata = (struct metadata){.type = VALUE_BITMAP, .version = VERSION, .size = 4};
-    assert_string_equal(bitmap_segments_join_in(fixture->session, view, BYTES_LITERAL("b"), limit, &value),
-                        limit.error);
+    assert_string_equal(bitmap_segments_join(source, BYTES_LITERAL("b"), limit, &value), limit.error);
     entry_view_close(view);
 }
 

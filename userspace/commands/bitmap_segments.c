@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kvrocks' segmented bitmaps as strings. Uses: arguments, memory, number, session.
+// Kvrocks' segmented bitmaps as strings. Uses: arguments, memory, number, store/entry_view.
 #include "commands/bitmap_segments.h"
 
 #include "base/memory.h"
 #include "base/number.h"
 #include "commands/arguments.h"
-#include "store/entry_view.h"
 
 #include <stdlib.h>
 
@@ -23,29 +22,20 @@ void bitmap_segment_copy(char *to, size_t room, struct bytes segment) {
         to[i] = (char)reversed((unsigned char)segment.data[i]);
 }
 
-// Where segments are read: as of a view, if there is one.
-struct source {
-    struct store_session *session;
-    struct entry_view *view;
-};
-
 // STORE_OK also for a segment that is not there, which is empty.
-static enum store_status read_segment(struct source source, struct bytes key, uint64_t version,
+static enum store_status read_segment(struct entry_source source, struct bytes key, uint64_t version,
                                       uint64_t offset, struct store_value *segment) {
     char text[NUMBER_INTEGER_SIZE];
     struct bytes sub_key = {text, number_write_integer(text, (int64_t)offset)};
     *segment = (struct store_value){0};
-    enum store_status status =
-        source.view != NULL
-            ? entry_view_read_sub_key(source.view, key, version, sub_key, segment)
-            : store_read_sub_key(source.session, FAMILY_DEFAULT, key, version, sub_key, segment);
+    enum store_status status = entry_source_read_sub_key(source, key, version, sub_key, segment);
     if (status != STORE_NOT_FOUND)
         return status;
     *segment = (struct store_value){0};
     return STORE_OK;
 }
 
-static enum store_status fill(struct source source, struct bytes key, const struct metadata *metadata,
+static enum store_status fill(struct entry_source source, struct bytes key, const struct metadata *metadata,
                               char *text) {
     memset(text, 0, metadata->size);
     for (uint64_t offset = 0; offset < metadata->size; offset += BITMAP_SEGMENT_BYTES) {
@@ -61,8 +51,8 @@ static enum store_status fill(struct source source, struct bytes key, const stru
     return STORE_OK;
 }
 
-static const char *join(struct source source, struct bytes key, struct bitmap_limit limit,
-                        struct store_value *value) {
+const char *bitmap_segments_join(struct entry_source source, struct bytes key, struct bitmap_limit limit,
+                                 struct store_value *value) {
     struct metadata metadata = value->metadata;
     store_value_release(value);
     *value = (struct store_value){0};
@@ -82,25 +72,12 @@ static const char *join(struct source source, struct bytes key, struct bitmap_li
     return NULL;
 }
 
-const char *bitmap_segments_join_in(struct store_session *session, struct entry_view *view, struct bytes key,
-                                    struct bitmap_limit limit, struct store_value *value) {
-    return join((struct source){session, view}, key, limit, value);
-}
-
-bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
-                          struct store_value *value) {
-    const char *error = bitmap_segments_join_in(context->session, NULL, key, limit, value);
-    if (error != NULL)
-        reply_error(context->reply, error);
-    return error == NULL;
-}
-
 bool bitmap_segments_bit(struct command_context *context, struct bytes key, const struct metadata *metadata,
                          uint64_t offset, bool *bit) {
     uint64_t byte = offset / 8;
     size_t within = byte % BITMAP_SEGMENT_BYTES;
     struct store_value segment;
-    struct source source = {.session = context->session};
+    struct entry_source source = {.session = context->session};
     enum store_status status = read_segment(source, key, metadata->version, byte - within, &segment);
     if (status != STORE_OK) {
         reply_store_error(context, status);

@@ -8,6 +8,7 @@
 #define KVFENCE_COMMANDS_BITMAP_SEGMENTS_H
 
 #include "server/command.h"
+#include "store/entry_view.h"
 
 #include <stdint.h>
 
@@ -23,14 +24,10 @@ struct bitmap_limit {
 };
 
 // Replaces a bitmap's metadata entry, just read into `value`, by the string that the bitmap stands for, with
-// the same expiry. If it fails (too long, no memory, damaged data), `value` is released and the error reply
-// written.
-bool bitmap_segments_join(struct command_context *context, struct bytes key, struct bitmap_limit limit,
-                          struct store_value *value);
-// The same without a reply: NULL, or what is wrong. Segments are read in a view, unless that is NULL.
-struct entry_view;
-const char *bitmap_segments_join_in(struct store_session *session, struct entry_view *view, struct bytes key,
-                                    struct bitmap_limit limit, struct store_value *value);
+// the same expiry. NULL, or what is wrong (too long, no memory, damaged data), as an error reply; then
+// `value` is released.
+const char *bitmap_segments_join(struct entry_source source, struct bytes key, struct bitmap_limit limit,
+                                 struct store_value *value);
 // One bit of a bitmap with this metadata. False: the error reply is written.
 bool bitmap_segments_bit(struct command_context *context, struct bytes key, const struct metadata *metadata,
                          uint64_t offset, bool *bit);

@@ -104,7 +104,7 @@ static const char *write_value(struct command_context *context, struct bytes fie
     if (value == NULL)
         reply_null(context->reply);
     else
-        string_reply(context, value);
+        string_reply(context->reply, value);
     return NULL;
 }
 

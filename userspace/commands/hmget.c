@@ -9,21 +9,20 @@
 #include "commands/string_value.h"
 
 struct values_walk {
-    struct command_context *context; // while the command runs
     struct store_session *session;
     struct collection hash;
     struct kept_arguments fields;
-    struct collection_iterator *iterator; // after that
+    struct collection_iterator *iterator; // once the command is over
     enum store_status status;
 };
 
-static enum store_status reply_now(const struct values_walk *walk, struct bytes field) {
+static enum store_status reply_now(const struct values_walk *walk, struct bytes field, struct reply *reply) {
     struct store_value value;
     enum store_status status = collection_get(&walk->hash, field, &value);
     if (status == STORE_OK)
-        string_reply(walk->context, &value);
+        string_reply(reply, &value);
     else if (status == STORE_NOT_FOUND)
-        reply_null(walk->context->reply);
+        reply_null(reply);
     return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
@@ -44,14 +43,13 @@ static enum walk_step value_step(void *state, struct reply *reply) {
     if (walk->fields.left == 0)
         return WALK_END;
     struct bytes field = kept_arguments_take(&walk->fields);
-    walk->status = walk->iterator == NULL ? reply_now(walk, field) : reply_later(walk, field, reply);
+    walk->status = walk->iterator == NULL ? reply_now(walk, field, reply) : reply_later(walk, field, reply);
     return walk->status == STORE_OK ? WALK_ELEMENT : WALK_END;
 }
 
 static void keep(void *state) {
     struct values_walk *walk = state;
     walk->iterator = collection_iterator_open(&walk->hash, FAMILY_DEFAULT);
-    walk->context = NULL;
     kept_arguments_keep(&walk->fields);
 }
 
@@ -77,8 +75,7 @@ static const struct walk_kind values = {.size = sizeof(struct values_walk),
 void command_hmget(struct command_context *context) {
     struct output_mark before = output_mark(&context->reply->output);
     size_t count = context->count - 2;
-    struct values_walk walk = {.context = context,
-                               .session = context->session,
+    struct values_walk walk = {.session = context->session,
                                .fields = {.next = context->arguments + 2, .left = count}};
     enum collection_status status = collection_read(context, 1, VALUE_HASH, &walk.hash);
     if (status == COLLECTION_FAILED)

@@ -52,7 +52,7 @@ static void pop_one(struct command_context *context, enum list_end end) {
         return;
     list_drop(&list, end, 1);
     list_save(&list);
-    string_reply(context, &value);
+    string_reply(context->reply, &value);
 }
 
 static void pop_many(struct command_context *context, enum list_end end) {
@@ -105,7 +105,7 @@ void command_lindex(struct command_context *context) {
     if (!list_place(&list, index, &place))
         reply_null(context->reply);
     else if (list_get(context, &list, place, &value))
-        string_reply(context, &value);
+        string_reply(context->reply, &value);
 }
 
 void command_lset(struct command_context *context) {

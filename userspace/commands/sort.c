@@ -101,7 +101,7 @@ static bool take_options(struct command_context *context, bool may_store, struct
 
 // What the elements become: themselves, or what the GETs say of them, one by one.
 struct output_walk {
-    struct sort_source source;
+    struct string_source source;
     struct sort_items items;
     uint64_t next, end; // of the items
     struct bytes *patterns;
@@ -145,7 +145,7 @@ static enum walk_step output_step(void *state, struct reply *reply) {
 
 static void keep_output(void *state) {
     struct output_walk *walk = state;
-    walk->source.view = entry_view_open(walk->source.session);
+    walk->source.entries.view = entry_view_open(walk->source.entries.session);
     for (size_t i = 0; i < walk->pattern_count; i++)
         buffer_append_counted(&walk->kept, walk->patterns[i]);
     struct bytes rest = buffer_bytes(&walk->kept);
@@ -160,7 +160,7 @@ static const char *output_error(void *state) {
 
 static void close_output(void *state) {
     struct output_walk *walk = state;
-    entry_view_close(walk->source.view);
+    entry_view_close(walk->source.entries.view);
     sort_items_release(&walk->items);
     free(walk->patterns);
     buffer_release(&walk->kept);
@@ -178,7 +178,7 @@ static void reply_output(struct command_context *context, const struct sort *sor
                                             .close = close_output};
     struct output_mark before = output_mark(&context->reply->output);
     size_t width = sort->pattern_count == 0 ? 1 : sort->pattern_count;
-    struct output_walk walk = {.source = sort_source_of(context),
+    struct output_walk walk = {.source = string_source_of(context),
                                .items = *items,
                                .next = window.first,
                                .end = window.end,
@@ -198,7 +198,7 @@ static void reply_output(struct command_context *context, const struct sort *sor
 // written.
 static bool push_each(struct command_context *context, const struct sort *sort, struct bytes element,
                       struct list *list) {
-    const struct sort_source source = sort_source_of(context);
+    const struct string_source source = string_source_of(context);
     struct buffer text = {0};
     const char *error = NULL;
     for (size_t i = 0; i < sort->pattern_count && error == NULL; i++) {

@@ -122,7 +122,7 @@ static bool weigh(struct command_context *context, const struct sort_order *orde
     struct bytes element = bytes_of(items, item->element);
     buffer_clear(scratch);
     if (order->by_pattern) {
-        const struct sort_source source = sort_source_of(context);
+        const struct string_source source = string_source_of(context);
         const char *error = sort_pattern_look_up(&source, order->by, element, scratch, &item->has_weight);
         if (error != NULL) {
             reply_error(context->reply, error);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses: bitmap_segments, string_value, store/entry_view.
+// What SORT's patterns name. Uses: base/buffer, string_value.
 #include "commands/sort_pattern.h"
 
 #include "base/buffer.h"
-#include "commands/string_value.h"
 
 static const char *find_star(struct bytes pattern) {
     return pattern.length == 0 ? NULL : memchr(pattern.data, '*', pattern.length);
@@ -43,56 +42,47 @@ static bool make_name(struct bytes pattern, struct bytes element, struct buffer 
     return true;
 }
 
-static enum store_status read_key(const struct sort_source *from, struct bytes key, struct store_value *out) {
-    return from->view != NULL ? entry_view_read(from->view, key, from->now, out)
-                              : store_read(from->session, key, from->now, out);
-}
-
-// In place of the hash's metadata.
-static enum store_status read_field(const struct sort_source *from, struct bytes key, struct bytes field,
-                                    struct store_value *value) {
-    uint64_t version = value->metadata.version;
-    store_value_release(value);
-    return from->view != NULL ? entry_view_read_sub_key(from->view, key, version, field, value)
-                              : store_read_sub_key(from->session, FAMILY_DEFAULT, key, version, field, value);
-}
-
-static const char *append_value(const struct sort_source *from, struct bytes key, struct bytes field,
+static const char *append_field(const struct string_source *from, struct bytes key, struct bytes field,
                                 struct buffer *out, bool *found) {
     struct store_value value = {0};
-    const char *error = NULL;
-    enum store_status status = read_key(from, key, &value);
-    enum value_type type = status == STORE_OK ? value.metadata.type : VALUE_NONE;
-    *found = field.length != 0 ? type == VALUE_HASH : type == VALUE_STRING || type == VALUE_BITMAP;
-    if (*found && type == VALUE_BITMAP)
-        error = bitmap_segments_join_in(from->session, from->view, key, from->limit, &value);
-    if (*found && type == VALUE_HASH) {
-        status = read_field(from, key, field, &value);
-        *found = status == STORE_OK;
-    }
-    if (status == STORE_FAILED)
-        return session_error(from->session, status);
-    if (*found && error == NULL)
-        buffer_append(out, value.payload);
+    enum store_status status = entry_source_read(from->entries, key, from->now, &value);
+    bool is_hash = status == STORE_OK && value.metadata.type == VALUE_HASH;
+    uint64_t version = value.metadata.version;
     if (status == STORE_OK)
         store_value_release(&value);
+    if (is_hash)
+        status = entry_source_read_sub_key(from->entries, key, version, field, &value);
+    *found = is_hash && status == STORE_OK;
+    if (*found) {
+        buffer_append(out, value.payload);
+        store_value_release(&value);
+    }
+    return status == STORE_FAILED ? session_error(from->entries.session, status) : NULL;
+}
+
+static const char *append_string(const struct string_source *from, struct bytes key, struct buffer *out,
+                                 bool *found) {
+    struct store_value value;
+    enum value_status status = VALUE_MISSING;
+    const char *error = string_read_from(from, key, NULL, &value, &status);
+    *found = status == VALUE_FOUND;
+    if (*found) {
+        buffer_append(out, value.payload);
+        store_value_release(&value);
+    }
     return error;
 }
 
-const char *sort_pattern_look_up(const struct sort_source *from, struct bytes pattern, struct bytes element,
+const char *sort_pattern_look_up(const struct string_source *from, struct bytes pattern, struct bytes element,
                                  struct buffer *out, bool *found) {
     struct buffer key = {0};
     struct bytes field = {0};
     const char *error = NULL;
     if (make_name(pattern, element, &key, &field, found))
-        error = append_value(from, buffer_bytes(&key), field, out, found);
+        error = field.length != 0 ? append_field(from, buffer_bytes(&key), field, out, found)
+                                  : append_string(from, buffer_bytes(&key), out, found);
     else if (*found)
         buffer_append(out, element);
     buffer_release(&key);
     return error;
-}
-
-struct sort_source sort_source_of(const struct command_context *context) {
-    return (struct sort_source){
-        .session = context->session, .now = context->now, .limit = string_bitmap_limit(context)};
 }

@@ -9,7 +9,7 @@ void command_get(struct command_context *context) {
     struct store_value value;
     enum value_status status = string_read(context, context->arguments[1], &value);
     if (status == VALUE_FOUND)
-        string_reply(context, &value);
+        string_reply(context->reply, &value);
     else if (status == VALUE_MISSING)
         reply_null(context->reply);
 }
@@ -22,7 +22,7 @@ void command_getdel(struct command_context *context) {
     if (status != VALUE_FOUND)
         return;
     stage_delete(context->session, context->arguments[1]);
-    string_reply(context, &value);
+    string_reply(context->reply, &value);
 }
 
 static void change_expiry(struct command_context *context, const struct expiry *expiry, wall_ms_t expire_ms,
@@ -58,7 +58,7 @@ void command_getex(struct command_context *context) {
         return;
     }
     change_expiry(context, &expiry, expire_ms, &value);
-    string_reply(context, &value);
+    string_reply(context->reply, &value);
 }
 
 void command_strlen(struct command_context *context) {
@@ -95,5 +95,5 @@ void command_getrange(struct command_context *context) {
     if (string_read(context, context->arguments[1], &value) == VALUE_FAILED)
         return;
     value.payload = slice(value.payload, first, last);
-    string_reply(context, &value);
+    string_reply(context->reply, &value);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Strings in the store. Uses: arguments, bitmap_segments, config, memory, session.
+// Strings in the store. Uses: arguments, bitmap_segments, config, memory, store/entry_view.
 #include "commands/string_value.h"
 
 #include "base/memory.h"
@@ -29,36 +29,62 @@ enum value_status string_read_any(struct command_context *context, struct bytes 
     return VALUE_FAILED;
 }
 
-static enum value_status refuse(struct command_context *context, const char *wrong_type,
-                                struct store_value *value) {
-    store_value_release(value);
-    *value = (struct store_value){0};
-    if (wrong_type == NULL)
-        return VALUE_MISSING;
-    reply_error(context->reply, wrong_type);
-    return VALUE_FAILED;
-}
-
-static enum value_status read_string(struct command_context *context, struct bytes key,
-                                     struct bitmap_limit limit, const char *wrong_type,
-                                     struct store_value *value) {
-    enum value_status status = string_read_any(context, key, value);
-    if (status != VALUE_FOUND || value->metadata.type == VALUE_STRING)
-        return status;
-    if (value->metadata.type != VALUE_BITMAP)
-        return refuse(context, wrong_type, value);
-    return bitmap_segments_join(context, key, limit, value) ? VALUE_FOUND : VALUE_FAILED;
-}
-
-struct bitmap_limit string_bitmap_limit(const struct command_context *context) {
+static struct bitmap_limit bitmap_limit(const struct command_context *context) {
     int64_t megabytes = config_integer(context->server->config, CONFIG_MAX_BITMAP_TO_STRING_MB);
     return (struct bitmap_limit){(uint64_t)megabytes << 20, "ERR The size of the bitmap string exceeds the "
                                                             "configuration item max-bitmap-to-string-mb"};
 }
 
+static struct string_source source_of(const struct command_context *context, struct bitmap_limit limit) {
+    return (struct string_source){
+        .entries = {.session = context->session}, .now = context->now, .limit = limit};
+}
+
+struct string_source string_source_of(const struct command_context *context) {
+    return source_of(context, bitmap_limit(context));
+}
+
+// Of what was read, which is no string.
+static const char *read_as_string(const struct string_source *source, struct bytes key,
+                                  const char *wrong_type, struct store_value *value,
+                                  enum value_status *status) {
+    if (value->metadata.type == VALUE_BITMAP) {
+        const char *error = bitmap_segments_join(source->entries, key, source->limit, value);
+        *status = error == NULL ? VALUE_FOUND : VALUE_FAILED;
+        return error;
+    }
+    store_value_release(value);
+    *status = wrong_type == NULL ? VALUE_MISSING : VALUE_FAILED;
+    return wrong_type;
+}
+
+const char *string_read_from(const struct string_source *source, struct bytes key, const char *wrong_type,
+                             struct store_value *value, enum value_status *status) {
+    enum store_status found = entry_source_read(source->entries, key, source->now, value);
+    *status = VALUE_FOUND;
+    if (found == STORE_OK && value->metadata.type == VALUE_STRING)
+        return NULL;
+    if (found == STORE_OK)
+        return read_as_string(source, key, wrong_type, value, status);
+    *value = (struct store_value){0};
+    *status = found == STORE_NOT_FOUND ? VALUE_MISSING : VALUE_FAILED;
+    return found == STORE_NOT_FOUND ? NULL : session_error(source->entries.session, found);
+}
+
+static enum value_status read_string(struct command_context *context, struct bytes key,
+                                     struct bitmap_limit limit, const char *wrong_type,
+                                     struct store_value *value) {
+    const struct string_source source = source_of(context, limit);
+    enum value_status status = VALUE_FAILED;
+    const char *error = string_read_from(&source, key, wrong_type, value, &status);
+    if (error != NULL)
+        reply_error(context->reply, error);
+    return status;
+}
+
 enum value_status string_read_or(struct command_context *context, struct bytes key, const char *wrong_type,
                                  struct store_value *value) {
-    return read_string(context, key, string_bitmap_limit(context), wrong_type, value);
+    return read_string(context, key, bitmap_limit(context), wrong_type, value);
 }
 
 enum value_status string_read(struct command_context *context, struct bytes key, struct store_value *value) {
@@ -83,16 +109,16 @@ bool string_check_length(struct command_context *context, uint64_t length) {
     return false;
 }
 
-void string_reply(struct command_context *context, struct store_value *value) {
+void string_reply(struct reply *reply, struct store_value *value) {
     if (value->pin == NULL) {
-        reply_bulk(context->reply, value->payload);
+        reply_bulk(reply, value->payload);
         return;
     }
     void (*release)(void *owner) = NULL;
     void *owner = NULL;
     struct bytes text = value->payload;
     store_value_take_pin(value, &release, &owner);
-    reply_bulk_owned(context->reply, text, release, owner);
+    reply_bulk_owned(reply, text, release, owner);
 }
 
 void string_stage(struct command_context *context, struct bytes key, const struct store_value *old,

@@ -22,8 +22,16 @@ enum value_status string_read(struct command_context *context, struct bytes key,
 // The same with an error text of the command's own for a key of another type. NULL: it counts as missing.
 enum value_status string_read_or(struct command_context *context, struct bytes key, const char *wrong_type,
                                  struct store_value *value);
-// How long a bitmap these two read.
-struct bitmap_limit string_bitmap_limit(const struct command_context *context);
+// Where strings are read, in the command or for a reply that goes on after it: as string_read() does.
+struct string_source {
+    struct entry_source entries;
+    wall_ms_t now;
+    struct bitmap_limit limit;
+};
+struct string_source string_source_of(const struct command_context *context);
+// The same without a reply: NULL, or what is wrong, as an error reply. VALUE_FAILED has nothing to release.
+const char *string_read_from(const struct string_source *source, struct bytes key, const char *wrong_type,
+                             struct store_value *value, enum value_status *status);
 // As string_read() for the bit commands, to which a Kvrocks bitmap may be as long as any string.
 enum value_status string_read_bits(struct command_context *context, struct bytes key,
                                    struct store_value *value);
@@ -36,7 +44,7 @@ uint64_t string_length_limit(const struct command_context *context);
 bool string_check_length(struct command_context *context, uint64_t length);
 
 // Replies with the value and gives it up, copying nothing if it is big.
-void string_reply(struct command_context *context, struct store_value *value);
+void string_reply(struct reply *reply, struct store_value *value);
 
 // Stages `text` as the value of the key, in place of the one read before, whose expiry stays.
 void string_stage(struct command_context *context, struct bytes key, const struct store_value *old,

@@ -84,7 +84,7 @@ static void reply_to_set(struct command_context *context, const struct set_reque
     if (!outcome.done)
         return;
     if (request->get && outcome.old_status == VALUE_FOUND) {
-        string_reply(context, &outcome.old);
+        string_reply(context->reply, &outcome.old);
         return;
     }
     store_value_release(&outcome.old);

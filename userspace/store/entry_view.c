@@ -43,10 +43,6 @@ void entry_view_close(struct entry_view *view) {
     free(view);
 }
 
-struct store_session *entry_view_session(const struct entry_view *view) {
-    return view->session;
-}
-
 // The entry of view->raw.
 static enum store_status find(struct entry_view *view, rocksdb_iterator_t *entries, struct store_value *out) {
     char *reason = NULL;
@@ -100,4 +96,17 @@ enum store_status entry_view_read_sub_key(struct entry_view *view, struct bytes 
     enum store_status status = find(view, view->sub_keys, out);
     out->payload = out->raw;
     return status;
+}
+
+enum store_status entry_source_read(struct entry_source source, struct bytes key, wall_ms_t now,
+                                    struct store_value *out) {
+    return source.view != NULL ? entry_view_read(source.view, key, now, out)
+                               : store_read(source.session, key, now, out);
+}
+
+enum store_status entry_source_read_sub_key(struct entry_source source, struct bytes key, uint64_t version,
+                                            struct bytes sub_key, struct store_value *out) {
+    return source.view != NULL
+               ? entry_view_read_sub_key(source.view, key, version, sub_key, out)
+               : store_read_sub_key(source.session, FAMILY_DEFAULT, key, version, sub_key, out);
 }

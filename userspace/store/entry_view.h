@@ -22,6 +22,16 @@ enum store_status entry_view_read(struct entry_view *view, struct bytes key, wal
                                   struct store_value *out);
 enum store_status entry_view_read_sub_key(struct entry_view *view, struct bytes key, uint64_t version,
                                           struct bytes sub_key, struct store_value *out);
-struct store_session *entry_view_session(const struct entry_view *view);
+
+// Where entries are looked up that a reply shows: in the command as the session reads, then in a view.
+struct entry_source {
+    struct store_session *session;
+    struct entry_view *view; // NULL: as the session reads
+};
+// What is found is to be released, which for a view's does nothing.
+enum store_status entry_source_read(struct entry_source source, struct bytes key, wall_ms_t now,
+                                    struct store_value *out);
+enum store_status entry_source_read_sub_key(struct entry_source source, struct bytes key, uint64_t version,
+                                            struct bytes sub_key, struct store_value *out);
 
 #endif
