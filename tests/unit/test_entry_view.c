@@ -13,6 +13,9 @@
 #include "store/collection.h"
 #include "store/entry_view.h"
 
+#include <rocksdb/c.h>
+#include <stdio.h>
+
 static int open_store(void **state) {
     static struct store_fixture fixture;
     store_fixture_open(&fixture, NULL);
@@ -152,6 +155,41 @@ static void sub_keys_are_found_by_their_version(void **state) {
     entry_view_close(view);
 }
 
+static void set_and_delete(struct store_session *session, int count) {
+    char name[32];
+    for (int i = 0; i < count; i++) {
+        struct bytes key = {name, (size_t)snprintf(name, sizeof(name), "gone-%06d", i)};
+        set(session, name, "value", 0);
+        session_write_begin(session, &key, 1);
+        stage_delete(session, key);
+        assert_int_equal(store_commit(session), STORE_OK);
+        session_write_end(session);
+    }
+}
+
+// What was deleted is in RocksDB until it is compacted, and a walk passes it one by one.
+static void a_missing_key_costs_no_walk_over_its_deleted_neighbours(void **state) {
+    enum { GONE = 2000, ASKED = 50 };
+    struct store_session *session = session_of(state);
+    char name[32];
+    set_and_delete(session, GONE);
+    set(session, "here", "value", 0);
+    struct entry_view *view = entry_view_open(session);
+    rocksdb_set_perf_level(rocksdb_enable_count);
+    rocksdb_perfcontext_t *counters = rocksdb_perfcontext_create();
+    rocksdb_perfcontext_reset(counters);
+    for (int i = 0; i < ASKED; i++) {
+        (void)snprintf(name, sizeof(name), "gone-%06d", i * (GONE / ASKED));
+        expect(view, name, NULL);
+    }
+    expect(view, "here", "value");
+    uint64_t passed = rocksdb_perfcontext_metric(counters, rocksdb_internal_delete_skipped_count);
+    rocksdb_perfcontext_destroy(counters);
+    rocksdb_set_perf_level(rocksdb_disable);
+    entry_view_close(view);
+    assert_in_range(passed, 0, 4 * ASKED);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int main(void) {
@@ -162,6 +200,7 @@ int main(void) {
         WITH_STORE(a_key_that_is_met_dead_is_counted_and_told_as_by_other_reads),
         WITH_STORE(opening_is_a_read_so_that_settling_flushes_what_will_be_shown),
         WITH_STORE(sub_keys_are_found_by_their_version),
+        WITH_STORE(a_missing_key_costs_no_walk_over_its_deleted_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

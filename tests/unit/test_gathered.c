@@ -124,7 +124,7 @@ static void expect_batch(struct store_fixture *fixture, const struct gathered *g
 
 static void the_batch_has_the_changes_in_their_order(void **state) {
     struct gathered *gathered = *state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     gathered_log_data(gathered, BYTES_LITERAL("hash"));
     put(gathered, FAMILY_DEFAULT, "f1", "v1");
@@ -136,7 +136,7 @@ static void the_batch_has_the_changes_in_their_order(void **state) {
 
 static void only_the_last_of_an_entrys_metadata_is_written_and_all_of_its_elements(void **state) {
     struct gathered *gathered = *state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     put(gathered, FAMILY_DEFAULT, "f", "1");
     put(gathered, FAMILY_METADATA, "h", "1");
@@ -155,7 +155,7 @@ static void only_the_last_of_an_entrys_metadata_is_written_and_all_of_its_elemen
 // Whoever makes commands of the log again would else find the old elements under the new key.
 static void a_deletion_is_always_written(void **state) {
     struct gathered *gathered = *state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     gathered_log_data(gathered, BYTES_LITERAL("hash"));
     put(gathered, FAMILY_METADATA, "h", "1");
@@ -168,7 +168,7 @@ static void a_deletion_is_always_written(void **state) {
 
 static void metadata_of_different_names_is_all_written(void **state) {
     struct gathered *gathered = *state;
-    struct store_fixture fixture;
+    struct store_fixture fixture = {0};
     store_fixture_open(&fixture, NULL);
     gathered_log_data(gathered, BYTES_LITERAL("push"));
     put(gathered, FAMILY_METADATA, "l", "1");

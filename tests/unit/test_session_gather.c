@@ -136,7 +136,7 @@ static void there_is_an_end_to_what_can_be_gathered(void **state) {
 static void reading_and_locking_much_is_an_end_to_gathering_too(void **state) {
     struct store_session *session = ((struct store_fixture *)*state)->sessions[0];
     enum { FAR_TOO_MANY = 10000 };
-    char name[24];
+    char name[24] = "";
     int count = 0;
     begin_to_gather(session, "key");
     for (; !session_gather_is_full(session); count++) {

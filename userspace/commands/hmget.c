@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HMGET. What is more than fits into a reply at once is sent as the client reads it, one value at a time, by
-// an iterator. Uses: collection_value, kept_arguments, reply_walk, string_value.
+// HMGET. What is more than fits into a reply at once is sent as the client reads it, one value at a time.
+// Uses: collection_value, entry_view, kept_arguments, reply_walk, string_value.
 #include "commands/collection_value.h"
 #include "commands/handlers.h"
 #include "commands/kept_arguments.h"
 #include "commands/reply_walk.h"
 #include "commands/string_value.h"
+#include "store/entry_view.h"
 
 struct values_walk {
     struct store_session *session;
     struct collection hash;
     struct kept_arguments fields;
-    struct collection_iterator *iterator; // once the command is over
+    struct entry_view *view; // once the command is over
+    struct buffer key;       // and the hash's name
     enum store_status status;
 };
 
-static enum store_status reply_now(const struct values_walk *walk, struct bytes field, struct reply *reply) {
+static enum store_status reply_value(struct values_walk *walk, struct bytes field, struct reply *reply) {
     struct store_value value;
-    enum store_status status = collection_get(&walk->hash, field, &value);
+    struct entry_source source = {walk->session, walk->view};
+    enum store_status status =
+        entry_source_read_sub_key(source, walk->hash.key, walk->hash.metadata.version, field, &value);
     if (status == STORE_OK)
         string_reply(reply, &value);
     else if (status == STORE_NOT_FOUND)
@@ -26,30 +30,20 @@ static enum store_status reply_now(const struct values_walk *walk, struct bytes 
     return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
-static enum store_status reply_later(const struct values_walk *walk, struct bytes field,
-                                     struct reply *reply) {
-    struct bytes found;
-    struct bytes value;
-    collection_iterator_seek(walk->iterator, field);
-    if (collection_iterator_next(walk->iterator, &found, &value) && bytes_equal(found, field))
-        reply_bulk(reply, value);
-    else
-        reply_null(reply);
-    return collection_iterator_status(walk->iterator);
-}
-
 static enum walk_step value_step(void *state, struct reply *reply) {
     struct values_walk *walk = state;
     if (walk->fields.left == 0)
         return WALK_END;
     struct bytes field = kept_arguments_take(&walk->fields);
-    walk->status = walk->iterator == NULL ? reply_now(walk, field, reply) : reply_later(walk, field, reply);
+    walk->status = reply_value(walk, field, reply);
     return walk->status == STORE_OK ? WALK_ELEMENT : WALK_END;
 }
 
 static void keep(void *state) {
     struct values_walk *walk = state;
-    walk->iterator = collection_iterator_open(&walk->hash, FAMILY_DEFAULT);
+    walk->view = entry_view_open(walk->session);
+    buffer_append(&walk->key, walk->hash.key);
+    walk->hash.key = buffer_bytes(&walk->key);
     kept_arguments_keep(&walk->fields);
 }
 
@@ -61,8 +55,8 @@ static const char *error_of(void *state) {
 static void close_walk(void *state) {
     struct values_walk *walk = state;
     kept_arguments_release(&walk->fields);
-    if (walk->iterator != NULL)
-        collection_iterator_close(walk->iterator);
+    buffer_release(&walk->key);
+    entry_view_close(walk->view);
 }
 
 static const struct walk_kind values = {.size = sizeof(struct values_walk),

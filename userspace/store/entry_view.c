@@ -15,6 +15,7 @@ struct entry_view {
     rocksdb_readoptions_t *options;
     rocksdb_iterator_t *keys, *sub_keys;
     struct buffer raw;
+    struct buffer behind; // the least key behind it
 };
 
 struct entry_view *entry_view_open(struct store_session *session) {
@@ -25,6 +26,7 @@ struct entry_view *entry_view_open(struct store_session *session) {
     session->round_read = true;
     session->reads++;
     view->options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(view->options, "", 0); // each look-up sets its own
     if (session->snapshot != NULL)
         rocksdb_readoptions_set_snapshot(view->options, session->snapshot);
     view->keys = rocksdb_create_iterator_cf(store->database, view->options, store->families[FAMILY_METADATA]);
@@ -40,7 +42,17 @@ void entry_view_close(struct entry_view *view) {
     rocksdb_iter_destroy(view->sub_keys);
     rocksdb_readoptions_destroy(view->options);
     buffer_release(&view->raw);
+    buffer_release(&view->behind);
     free(view);
+}
+
+// Without an end, the seek for a key that is not there would pass all that was deleted behind it. RocksDB
+// looks at the bound anew with each seek, and the options hold where it is.
+static void end_behind_it(struct entry_view *view) {
+    buffer_clear(&view->behind);
+    buffer_append(&view->behind, buffer_bytes(&view->raw));
+    buffer_append(&view->behind, (struct bytes){"", 1});
+    rocksdb_readoptions_set_iterate_upper_bound(view->options, view->behind.data, view->behind.length);
 }
 
 // The entry of view->raw.
@@ -49,6 +61,7 @@ static enum store_status find(struct entry_view *view, rocksdb_iterator_t *entri
     size_t length = 0;
     *out = (struct store_value){0};
     view->session->reads++;
+    end_behind_it(view);
     rocksdb_iter_seek(entries, view->raw.data, view->raw.length);
     rocksdb_iter_get_error(entries, &reason);
     if (reason != NULL)

@@ -55,6 +55,10 @@ void role_guard_close(struct role_guard *guard) {
     free(guard);
 }
 
+bool role_guard_is_wanted(const struct role_guard *guard) {
+    return atomic_load_explicit(&guard->wanted, memory_order_relaxed);
+}
+
 void role_guard_enter(struct role_guard *guard, size_t holder) {
     always_assert(holder < guard->count, "a holder of the role guard has a place in it");
     if (atomic_load_explicit(&guard->wanted, memory_order_relaxed)) {

@@ -21,6 +21,9 @@ void role_guard_leave(struct role_guard *guard, size_t holder);
 // True if nobody had taken the guard exclusively for a moment of this call. Not from inside.
 bool role_guard_is_free(struct role_guard *guard, size_t holder);
 
+// True if somebody waits for all holders to leave: give up what takes long.
+bool role_guard_is_wanted(const struct role_guard *guard);
+
 // Waits for all holders to leave and keeps them out. May be called by any thread that is not inside.
 void role_guard_take(struct role_guard *guard);
 void role_guard_release(struct role_guard *guard);

@@ -101,7 +101,7 @@ static struct rank_index *begin(struct store *store, struct bytes set, const roc
 
 // True: somebody else does not want it to be made.
 static bool is_called_off(const struct store *store, const struct rank_index *index) {
-    return atomic_load(&index->is_dropped) || store_is_wanted(store);
+    return atomic_load(&index->is_dropped) || store_is_wanted(store) || role_guard_is_wanted(store->guard);
 }
 
 // The bucket behind all others, which begins with this sub-key. The first one of all begins before any.
@@ -135,25 +135,45 @@ static bool fill(struct store *store, struct rank_index *index, struct rank_list
 }
 
 // What was written meanwhile. False: it does not fit.
-static bool catch_up(struct rank_index *index) {
-    struct bytes rest = buffer_bytes(&index->waiting);
+static bool catch_up(struct rank_list *list, uint64_t bucket, struct bytes waiting) {
     bool fits = true;
     uint64_t count = 0;
-    while (fits && rest.length != 0) {
-        struct bytes mark = bytes_take_counted(&rest);
-        fits = rank_index_count(index, bytes_take_counted(&rest), mark.length != 0, &count);
+    while (fits && waiting.length != 0) {
+        struct bytes mark = bytes_take_counted(&waiting);
+        fits = rank_index_count(list, bucket, bytes_take_counted(&waiting), mark.length != 0, &count);
     }
-    buffer_release(&index->waiting);
     return fits;
 }
 
-static bool finish(struct rank_index *index, struct rank_list *list) {
+// Counts what waits; where that is little, with the lock, and hands the list over. True: that was all. Who
+// writes to the set waits for the lock, and all who write for that one.
+static bool catch_up_once(struct rank_index *index, struct rank_list *list, bool *fits) {
+    enum { LITTLE = 8 << 10 };
     always_assert(pthread_mutex_lock(&index->lock) == 0, "an index can be locked");
-    index->list = list;
-    bool fits = catch_up(index);
-    rank_past_begin(&index->past, index->newest);
+    struct buffer waiting = index->waiting;
+    index->waiting = (struct buffer){0};
+    bool is_all = waiting.length <= LITTLE;
+    if (is_all)
+        *fits = catch_up(list, index->bucket, buffer_bytes(&waiting));
+    if (is_all && *fits) {
+        index->list = list;
+        rank_past_begin(&index->past, index->newest);
+    }
     always_assert(pthread_mutex_unlock(&index->lock) == 0, "an index can be unlocked");
-    return fits;
+    if (!is_all)
+        *fits = catch_up(list, index->bucket, buffer_bytes(&waiting));
+    buffer_release(&waiting);
+    return is_all;
+}
+
+// False: it does not fit, somebody else does not want it, or more is written than can be counted meanwhile.
+static bool finish(const struct store *store, struct rank_index *index, struct rank_list *list) {
+    enum { ROUNDS = 100 };
+    bool is_all = false;
+    bool fits = true;
+    for (int round = 0; round < ROUNDS && fits && !is_all && !is_called_off(store, index); round++)
+        is_all = catch_up_once(index, list, &fits);
+    return is_all && fits;
 }
 
 bool rank_index_build(struct store *store, struct bytes set, uint64_t size) {
@@ -166,14 +186,13 @@ bool rank_index_build(struct store *store, struct bytes set, uint64_t size) {
     index->bucket = bucket_for(ranks, size);
     bool is_made = fill(store, index, list, snapshot);
     rocksdb_release_snapshot(store->database, snapshot);
-    if (is_made)
-        is_made = finish(index, list);
-    else
-        rank_list_close(list);
-    if (is_made)
+    is_made = is_made && finish(store, index, list);
+    if (is_made) {
         (void)atomic_fetch_add_explicit(&ranks->built, 1, memory_order_relaxed);
-    else
+    } else {
+        rank_list_close(list);
         rank_index_drop(ranks, index);
+    }
     rank_index_let_go(ranks, index);
     return is_made;
 }

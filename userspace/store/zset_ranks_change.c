@@ -11,15 +11,16 @@
 
 // --- One index ---
 
-bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come, uint64_t *count) {
+bool rank_index_count(struct rank_list *list, uint64_t bucket, struct bytes sub_key, bool has_come,
+                      uint64_t *count) {
     if (has_come) {
-        *count = rank_list_add(index->list, sub_key, 1);
+        *count = rank_list_add(list, sub_key, 1);
         return true;
     }
-    if (!rank_list_take(index->list, sub_key, count))
+    if (!rank_list_take(list, sub_key, count))
         return false;
-    if (*count <= index->bucket / 2)
-        rank_list_join(index->list, sub_key, index->bucket / 2);
+    if (*count <= bucket / 2)
+        rank_list_join(list, sub_key, bucket / 2);
     return true;
 }
 
@@ -76,7 +77,7 @@ static bool count_change(const struct store *store, struct rank_change *change) 
         return let_wait(index, change->sub_key, change->is_put);
     rank_past_add(&index->past, store_latest_sequence(store), change->sub_key, change->is_put,
                   remembered_of(index));
-    bool fits = rank_index_count(index, change->sub_key, change->is_put, &count);
+    bool fits = rank_index_count(index->list, index->bucket, change->sub_key, change->is_put, &count);
     change->is_crowded = count > 2 * index->bucket;
     return fits;
 }
@@ -138,9 +139,9 @@ static struct rank_index *index_of(struct zset_ranks *ranks, struct bytes set) {
 // To follow a change costs as much as some steps of a walk, and more with a look into the database; and all
 // who write wait for it, as they do not while an index is made anew.
 static bool is_worth_following(const struct rank_index *index) {
-    enum { FEW = 256, STEPS_OF_ONE = 16 };
+    enum { FEW = 256, MANY = 16384, STEPS_OF_ONE = 16 };
     return index->changes < FEW || index->list == NULL ||
-           index->changes < rank_list_total(index->list) / STEPS_OF_ONE;
+           (index->changes < MANY && index->changes < rank_list_total(index->list) / STEPS_OF_ONE);
 }
 
 static void note_change(struct store *store, const struct write_batch_record *record) {

@@ -92,8 +92,10 @@ bool rank_index_build(struct store *store, struct bytes set, uint64_t size);
 
 // --- Changing, with the lock of an index that has been made ---
 
-// One sub-key has come or gone, and its bucket has so many now. False: the index is wrong.
-bool rank_index_count(struct rank_index *index, struct bytes sub_key, bool has_come, uint64_t *count);
+// One sub-key has come or gone, and its bucket, one of the list's of about this size, has so many now. False:
+// the list is wrong.
+bool rank_index_count(struct rank_list *list, uint64_t bucket, struct bytes sub_key, bool has_come,
+                      uint64_t *count);
 
 // --- Walking over what the database has of a set ---
 
