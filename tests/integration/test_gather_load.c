@@ -43,6 +43,16 @@ static void append_at_random(struct load *load, redisContext *client, unsigned *
     }
 }
 
+static void take_replies(struct load *load, redisContext *client, int count) {
+    for (int i = 0; i < count; i++) {
+        redisReply *reply = NULL;
+        bool is_right =
+            redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
+        atomic_fetch_add(&load->errors, !is_right);
+        freeReplyObject(reply);
+    }
+}
+
 static void *count_in_pipelines(void *argument) {
     struct load *load = argument;
     unsigned seed = atomic_fetch_add(&load->next_seed, 1);
@@ -50,13 +60,7 @@ static void *count_in_pipelines(void *argument) {
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < PIPELINE; i++)
             append_at_random(load, client, &seed);
-        for (int i = 0; i < PIPELINE; i++) {
-            redisReply *reply = NULL;
-            bool is_right =
-                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
-            atomic_fetch_add(&load->errors, !is_right);
-            freeReplyObject(reply);
-        }
+        take_replies(load, client, PIPELINE);
     }
     redisFree(client);
     return NULL;
@@ -114,13 +118,7 @@ static void *write_pairs(void *argument) {
         (void)redisAppendCommand(client, "INCR own-%u", own);
         (void)redisAppendCommand(client, own % 2 == 0 ? "MSET a %u-%d b %u-%d" : "MSET b %u-%d a %u-%d", own,
                                  round, own, round);
-        for (int i = 0; i < 2; i++) {
-            redisReply *reply = NULL;
-            bool is_right =
-                redisGetReply(client, (void **)&reply) == REDIS_OK && reply->type != REDIS_REPLY_ERROR;
-            atomic_fetch_add(&load->errors, !is_right);
-            freeReplyObject(reply);
-        }
+        take_replies(load, client, 2);
     }
     redisFree(client);
     return NULL;

@@ -70,6 +70,18 @@ void store_fixture_close(struct store_fixture *fixture) {
     assert_int_equal(nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+int store_fixture_set_up(void **state) {
+    static struct store_fixture fixture;
+    store_fixture_open(&fixture, NULL);
+    *state = &fixture;
+    return 0;
+}
+
+int store_fixture_tear_down(void **state) {
+    store_fixture_close(*state);
+    return 0;
+}
+
 enum store_status store_fixture_set(struct store_session *session, const char *key, const char *value) {
     struct bytes name = bytes_from_text(key);
     struct bytes part = bytes_from_text(value);

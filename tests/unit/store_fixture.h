@@ -28,6 +28,10 @@ void store_fixture_reopen_with(struct store_fixture *fixture, store_check_functi
 void store_fixture_shut(struct store_fixture *fixture);  // closes, keeps the directory
 void store_fixture_close(struct store_fixture *fixture); // closes and removes everything
 
+// The setup and teardown of a test with a store of its own and no check; the fixture is the test's state.
+int store_fixture_set_up(void **state);
+int store_fixture_tear_down(void **state);
+
 // One whole SET through a session: lock, stage, commit, unlock.
 enum store_status store_fixture_set(struct store_session *session, const char *key, const char *value);
 // True if the session reads exactly this value (NULL: that there is none).

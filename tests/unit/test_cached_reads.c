@@ -27,18 +27,6 @@
 
 static const struct bytes key = {"key", 3};
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static uint64_t hits(const struct store_fixture *fixture) {
     return store_counters_now(fixture->store).cached_reads;
 }
@@ -443,7 +431,7 @@ static void no_session_reads_less_than_another_has_read_or_written(void **state)
     store_close(race.store);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

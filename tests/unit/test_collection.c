@@ -13,18 +13,6 @@
 #include "base/buffer.h"
 #include "store/collection.h"
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static struct store_session *session_of(void **state) {
     return ((struct store_fixture *)*state)->sessions[0];
 }
@@ -263,7 +251,7 @@ static void watchers_hear_of_a_collection_once_however_many_elements_change(void
     assert_int_equal(heard, 1);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -15,18 +15,6 @@
 #include "store/collection.h"
 #include "store/session_internal.h"
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static struct store_session *session_at(void **state, int index) {
     return ((struct store_fixture *)*state)->sessions[index];
 }
@@ -210,7 +198,7 @@ static void in_a_transaction_ends_are_met_with_what_is_staged(void **state) {
     expect_ends(session, "c", "g");
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

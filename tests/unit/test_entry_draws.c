@@ -24,18 +24,6 @@
 
 enum { BINS = 50 };
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 // --- Names ---
 
 typedef void name_function(unsigned number, struct buffer *out);
@@ -339,7 +327,8 @@ static void names_that_cannot_be_drawn_from_evenly_are_noticed(void **state) {
     assert_false(draws_once(*state, entry_draws_next, BYTES_LITERAL("p"), 3000, NULL, last));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_store, close_store)
+#define TEST(function)                                                                                       \
+    cmocka_unit_test_setup_teardown(function, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

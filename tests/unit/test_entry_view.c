@@ -16,18 +16,6 @@
 #include <rocksdb/c.h>
 #include <stdio.h>
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static struct store_session *session_of(void **state) {
     return ((struct store_fixture *)*state)->sessions[0];
 }
@@ -190,7 +178,7 @@ static void a_missing_key_costs_no_walk_over_its_deleted_neighbours(void **state
     assert_in_range(passed, 0, 4 * ASKED);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -17,18 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static void set_expiring(struct store_session *session, const char *key, wall_ms_t expire_ms) {
     struct bytes name = bytes_from_text(key);
     session_write_begin(session, &name, 1);
@@ -448,7 +436,7 @@ static void memory_for_long_and_many_keys_is_given_back(void **state) {
     free(keys);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -13,18 +13,6 @@
 
 #include <stdio.h>
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static void stage_text(struct store_session *session, const char *key, const char *value) {
     struct bytes text = bytes_from_text(value);
     stage_string(session, bytes_from_text(key), 0, &text, 1);
@@ -155,7 +143,7 @@ static void reading_and_locking_much_is_an_end_to_gathering_too(void **state) {
     session_write_end(session);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -15,18 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int open_store(void **state) {
-    static struct store_fixture fixture;
-    store_fixture_open(&fixture, NULL);
-    *state = &fixture;
-    return 0;
-}
-
-static int close_store(void **state) {
-    store_fixture_close(*state);
-    return 0;
-}
-
 static void reopen_with(struct store_fixture *fixture, struct check_double *check) {
     store_fixture_shut(fixture);
     store_fixture_reopen(fixture, check);
@@ -227,7 +215,7 @@ static void a_directory_that_cannot_be_made_is_named(void **state) {
     assert_non_null(strstr(error, "/proc/kvfence"));
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, store_fixture_set_up, store_fixture_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

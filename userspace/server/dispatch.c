@@ -340,7 +340,7 @@ static enum dispatch_result dispatch_anew(struct client *client, const struct co
 
 enum dispatch_result dispatch_command(struct client *client, const struct bytes *arguments, size_t count) {
     const struct command *command = command_table_resolve(client->server->commands, arguments, count);
-    if (!gather_takes(client, command, arguments, count))
+    if (gather_is_open(client->worker) && !gather_takes(client, command, arguments, count))
         gather_end(client->worker);
     struct output_mark mark = output_mark(&client->reply.output);
     uint64_t errors = client->reply.errors;
